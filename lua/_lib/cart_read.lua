@@ -1,0 +1,32 @@
+-- A user's cart as a table. Fields of the hash (each under 64 bytes: 50 lines stay one listpack):
+--   sku:<sku>        <quantity>|<unit price in minor units>
+--   version          one more with every write; clearing keeps it, so that none comes twice
+--   currency         of all lines; absent while there are none
+--   lines, quantity, total, updated_at (milliseconds), fence (see acquire_cart_lock)
+local function read_cart(cart_key)
+    local cart = { version = 0, currency = "", updated_at = 0, lines = {} }
+    local fields = call("HGETALL", cart_key)
+    for position = 1, #fields, 2 do
+        local field, value = fields[position], fields[position + 1]
+        local sku = string.match(field, "^sku:(.+)$")
+        if sku then
+            local quantity, unit_price = string.match(value, "^(%d+)|(%d+)$")
+            cart.lines[sku] = { quantity = tonumber(quantity), unit_price = tonumber(unit_price) }
+        elseif field == "version" or field == "updated_at" then
+            cart[field] = tonumber(value)
+        elseif field == "currency" then
+            cart.currency = value
+        end
+    end
+    return cart
+end
+
+local function totals_of(lines)
+    local count, quantity, total = 0, 0, 0
+    for _, line in pairs(lines) do
+        count = count + 1
+        quantity = quantity + line.quantity
+        total = total + line.quantity * line.unit_price
+    end
+    return count, quantity, total
+end

@@ -1,0 +1,39 @@
+--[[
+get_cart: read a user's cart; changes nothing, so it runs on a replica too.
+
+KEYS
+  1 cart        cart:{<user_id>}
+ARGV
+RULES
+RETURNS
+  version (0: no cart), lines, quantity, currency (empty: no line), total (minor units),
+  updated_at (milliseconds), items: sku, quantity, unit_price of each line, by SKU
+ERRORS
+  CARTARGS      there is an argument
+  CARTKEYS      the key is not a cart's, or holds another type
+  CARTUSER      the user's id is empty or holds a brace
+FLAGS
+  no-writes
+]]
+local call = redis.call
+-- include: whole_number
+-- include: cart_arguments
+-- include: cart_keys
+-- include: cart_read
+
+local cart_key = KEYS[1]
+local refused = check_arguments(0, 0) or check_keys({ "cart" })
+if refused then
+    return refused
+end
+
+local cart = read_cart(cart_key)
+local lines, quantity, total = totals_of(cart.lines)
+local items = {}
+for sku, line in pairs(cart.lines) do
+    items[#items + 1] = { sku, line.quantity, line.unit_price }
+end
+table.sort(items, function(left, right)
+    return left[1] < right[1]
+end)
+return { cart.version, lines, quantity, cart.currency, total, cart.updated_at, items }

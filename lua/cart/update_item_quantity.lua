@@ -1,0 +1,78 @@
+--[[
+update_item_quantity: set the quantity of a line that is in a user's cart.
+
+KEYS
+  1 cart        cart:{<user_id>}
+  2 seen        cart:seen:{<user_id>}
+  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+ARGV
+  1 request_id  1 to 128 bytes, the same on every retry of this request
+  2 sku         of the line
+  3 quantity    whole number from 1; remove_item_from_cart takes a line out
+  4 version     of the cart as the caller saw it; empty: any
+RULES
+  maximum_quantity, cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds, maximum_seen
+RETURNS
+  version, lines, quantity, currency, total (minor units)
+ERRORS
+  CARTARGS      an argument or a rule is missing
+  CARTKEYS      the keys are not those of one user, or hold another type
+  CARTUSER      the user's id is empty or holds a brace
+  CARTREQUEST   the request id is empty, too long, or was used for another request
+  CARTQTY       the quantity is not a whole number from 1 to <maximum_quantity>
+  CARTVERSION   the cart is at another version
+  CARTLINE      the cart has no line of this SKU
+  CARTTOTAL     the total would pass 2^53 - 1
+FLAGS
+  (none)
+]]
+local call = redis.call
+-- include: whole_number
+-- include: digits
+-- include: now
+-- include: cart_arguments
+-- include: cart_keys
+-- include: cart_seen
+-- include: cart_read
+-- include: cart_save
+-- include: cart_version
+-- include: cart_total
+-- include: cart_metrics
+
+local cart_key, seen_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
+local request_id, sku, quantity, version = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local refused = check_arguments(4, 5) or check_keys({ "cart", "seen", "metrics" })
+if refused then
+    return refused
+end
+local maximum_quantity, cart_ttl_seconds = tonumber(ARGV[5]), ARGV[6]
+local metrics_ttl_seconds, seen_ttl_seconds, maximum_seen = ARGV[7], ARGV[8], tonumber(ARGV[9])
+
+local digest = digest_of("update_item_quantity", 4)
+local known = recall(seen_key, request_id, digest)
+if known then
+    return known
+end
+if not whole_number(quantity, 1, maximum_quantity) then
+    return redis.error_reply("CARTQTY the quantity is not a whole number from 1 to "
+        .. maximum_quantity)
+end
+
+local cart = read_cart(cart_key)
+refused = check_version(cart, version)
+if refused then
+    return refused
+end
+local line = cart.lines[sku]
+if not line then
+    return redis.error_reply("CARTLINE the cart has no line of this SKU")
+end
+line.quantity = tonumber(quantity)
+refused = check_total(cart.lines)
+if refused then
+    return refused
+end
+
+count_metric(metrics_key, "updated", metrics_ttl_seconds)
+local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
+return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)

@@ -1,0 +1,3 @@
+"""dbkit: databases as code."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,72 @@
+"""dbkit rollback"""
+
+from __future__ import annotations
+
+import click
+
+from dbkit.commands import Invocation, invocation, service_argument, url_option, yes_option
+from dbkit.errors import ConfigurationError
+
+
+@click.command("rollback")
+@service_argument
+@click.option("--to", metavar="ID", help="Undo what came after this migration; 0 undoes all.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Undo the last N (default: 1).")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be undone, and with which SQL.")
+@click.option("--lock-wait", type=float, default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another run.")
+@url_option
+@yes_option
+@invocation
+def command(
+    call: Invocation,
+    service: str,
+    to: str | None,
+    steps: int | None,
+    lock_wait: float,
+    url: str | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Undo migrations, newest first, from the text that was stored when they were applied.
+
+    \b
+    Each is one transaction; the routines of that time come back with it. Where any stored
+    text is missing, nothing is undone.
+    \b
+    Example:  dbkit rollback order --to 0002
+    \b
+    Exit codes: 0 done · 1 a rollback failed, the newer ones stay undone · 2 there is no way back
+    """
+    if to is not None and steps is not None:
+        raise ConfigurationError("--to and --steps say the same thing twice", hint="give one of them")
+    if call.project.service(service).engine != "postgres":
+        raise ConfigurationError(f"{service!r} lives on Redis, where there is nothing to roll back", hint="load the scripts of an older commit")
+    from dbkit.migrate import plan_rollback, rollback
+    from dbkit.postgres.connect import Database
+
+    if not dry_run:
+        call.confirm(call.targets((service,), url), f"roll {service} back", yes=yes)
+    with call.reach_one(service, url) as place:
+        assert isinstance(place, Database)  # noqa: S101 its engine was asked above
+        if dry_run:
+            with place.connect("rollback") as connection:
+                undos = plan_rollback(place, connection, to=to, steps=steps)
+            for undo in undos:
+                call.output.line(f"-- {undo.id}", style="bold")
+                call.output.line(undo.text)
+        else:
+            undos = rollback(
+                place,
+                call.run(),
+                lambda event: call.output.event(service, event.kind, event.object.partition("/")[2], event.seconds)
+                if event.kind == "rolled back"
+                else call.output.note(f"{service}: {event.text}"),
+                to=to,
+                steps=steps,
+                lock_wait=lock_wait,
+            )
+    if call.output.as_json:
+        call.output.document({"service": service, "undone" if not dry_run else "would_undo": [undo.id for undo in undos]})
+    elif not undos:
+        call.output.event(service, "up to date", "nothing is applied, so there is nothing to undo")

@@ -1,0 +1,201 @@
+"""What `migrate` would do: the files against the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dbkit.errors import ConfigurationError
+from dbkit.postgres import journal
+from dbkit.postgres.connect import Authority, Database, authority
+from dbkit.routines import RoutinePlan, plan_routines
+from dbkit.source import statements
+from dbkit.source.checksum import text_hash, token_hash
+from dbkit.source.files import Migration, load_migrations, load_routines
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from dbkit.postgres.journal import Entry
+
+IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMigration:
+    """A migration that is not applied, and the statements that it would send."""
+
+    migration: Migration
+    statements: tuple[statements.Statement, ...]
+    out_of_order: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that one service's run would do, in order, and what it found on the way."""
+
+    service: str
+    authority: Authority
+    migrations: tuple[PlannedMigration, ...]
+    routines: RoutinePlan
+    applied: tuple[str, ...]
+    cosmetic: tuple[str, ...]
+    state: Mapping[str, Entry]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.migrations or self.routines.before or self.routines.after)
+
+
+def make_plan(database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None = None) -> Plan:
+    """Read files and journal and compare. Writes nothing.
+
+    `to` is the last migration wanted (its name, or `service/name`). Raises ConfigurationError
+    for whatever stands against a run: an edited, missing or out-of-order migration, a
+    statement that can't run where it stands.
+    """
+    target = database.target
+    found = authority(connection, target)
+    journal.refuse_newer(journal.version(connection))
+    state = journal.state(connection, target.service)
+    files = load_migrations(target.project, target.service)
+    _refuse_missing(files, state)
+    cosmetic = _compare_applied(connection, files, state)
+    pending = _up_to([m for m in files if not is_applied(m, state)], to, files)
+    routines = load_routines(target.project, target.service, found.roles)
+    return Plan(
+        service=target.service,
+        authority=found,
+        migrations=tuple(_planned(m, files, state, database) for m in pending),
+        routines=plan_routines(routines, state, found.major),
+        applied=tuple(m.id for m in files if is_applied(m, state)),
+        cosmetic=tuple(cosmetic),
+        state=state,
+    )
+
+
+def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:
+    """Say whether the last event of the migration leaves it in the database."""
+    entry = state.get(migration.id)
+    return entry is not None and entry.event in IS_APPLIED
+
+
+def _up_to(pending: list[Migration], to: str | None, files: list[Migration]) -> list[Migration]:
+    if to is None:
+        return pending
+    position = find(files, to)
+    return [m for m in pending if files.index(m) <= position]
+
+
+def find(files: list[Migration], wanted: str) -> int:
+    """Return the position of a migration given as `name`, `service/name` or its number."""
+    from dbkit.errors import nearest
+
+    for index, migration in enumerate(files):
+        number = migration.name.partition("_")[0]
+        if wanted in {migration.id, migration.name, number, number.lstrip("0")}:
+            return index
+    known = [migration.name for migration in files]
+    raise ConfigurationError(f"no migration {wanted!r}{nearest(wanted, known)}", hint=f"the last is {known[-1]}" if known else None)
+
+
+def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
+    known = {migration.id for migration in files}
+    for entry in state.values():
+        if entry.kind != "migration" or entry.event not in IS_APPLIED or entry.object in known:
+            continue
+        twin = next((m for m in files if token_hash(m.script.text) == entry.checksum), None)
+        if twin:
+            raise ConfigurationError(
+                f"applied migration {entry.object} was renamed to {twin.name}",
+                where=f"{twin.path}:1",
+                hint="a migration's name is its identity: give the file its old name back",
+            )
+        raise ConfigurationError(
+            f"applied migration {entry.object} has no file any more",
+            hint="bring the file back from version control; what is applied is never deleted",
+        )
+
+
+def _compare_applied(connection: psycopg.Connection[tuple[Any, ...]], files: list[Migration], state: Mapping[str, Entry]) -> list[str]:
+    """Return the ids whose text differs in form only; refuse those that differ in substance."""
+    cosmetic = []
+    for migration in files:
+        entry = state.get(migration.id)
+        if not entry or entry.event not in IS_APPLIED or entry.text_hash == text_hash(migration.script.text):
+            continue
+        if entry.checksum == token_hash(migration.script.text):
+            cosmetic.append(migration.id)
+            continue
+        before, _ = journal.stored(connection, migration.id)
+        raise ConfigurationError(
+            f"{migration.id} was edited after it had been applied (on {entry.at:%Y-%m-%d %H:%M})",
+            where=_first_difference(migration, before or ""),
+            excerpt=_difference(before or "", migration.script.text),
+            hint="bring the old text back and write the change as a new migration",
+        )
+    return cosmetic
+
+
+def _difference(before: str, after: str) -> str:
+    import difflib
+
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "applied", "now", lineterm="", n=1)
+    return "\n".join(list(lines)[:20])
+
+
+def _first_difference(migration: Migration, before: str) -> str:
+    for number, (old, new) in enumerate(zip(before.splitlines(), migration.script.text.splitlines(), strict=False), 1):
+        if old != new:
+            return str(migration.script.origin(number))
+    return f"{migration.path}:1"
+
+
+def _planned(migration: Migration, files: list[Migration], state: Mapping[str, Entry], database: Database) -> PlannedMigration:
+    parsed = check(migration, "up", database.target.schema)
+    later = [m.id for m in files[files.index(migration) + 1 :] if is_applied(m, state)]
+    if later and database.target.project.manifest.migrate.out_of_order == "error":
+        raise ConfigurationError(
+            f"{migration.id} is not applied, but {later[0]} after it is",
+            where=f"{migration.path}:1",
+            hint="give it the next free number, or allow it with `out_of_order` under [migrate] in dbkit.toml",
+        )
+    if migration.rollback is None and migration.irreversible is None:
+        raise ConfigurationError(
+            f"{migration.id} has no rollback",
+            where=f"{migration.path}:1",
+            hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
+        )
+    if migration.rollback is not None:
+        check(migration, "down", database.target.schema)
+    return PlannedMigration(migration, tuple(parsed), bool(later))
+
+
+def check(migration: Migration, direction: Literal["up", "down"], schema: str) -> list[statements.Statement]:
+    """Parse one side of a migration and refuse what can't run; errors name the template's line."""
+    script = migration.script if direction == "up" else migration.rollback
+    assert script is not None  # noqa: S101 callers ask for a side that is there
+    text = statements.strip_restrict(script.text)
+    try:
+        parsed = statements.parse(text)
+    except statements.ScriptSyntaxError as exc:
+        raise ConfigurationError(
+            exc.message, where=str(script.origin(exc.line)), hint=exc.hint, excerpt=statements.excerpt(text, exc.line)
+        ) from exc
+    if not parsed:
+        raise ConfigurationError("the file holds no statement", where=f"{script.path}:1", hint="delete it, or write what it is for")
+    if not migration.transactional:
+        raise ConfigurationError(
+            "`-- transactional: false` is not supported yet",
+            where=f"{script.path}:1",
+            hint="run the statement by hand for now; this version refuses what it could not resume after a crash",
+        )
+    for objection in statements.objections(parsed, schema=schema, transactional=True, allow=migration.allow):
+        raise ConfigurationError(
+            objection.message,
+            where=str(script.origin(objection.line)),
+            hint=objection.hint,
+            excerpt=statements.excerpt(text, objection.line),
+        )
+    return parsed

@@ -1,0 +1,90 @@
+"""What is applied, pending, changed, missing or failed in one service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from dbkit.migrate.plan import IS_APPLIED
+from dbkit.postgres import journal
+from dbkit.postgres.connect import Database, authority
+from dbkit.routines import plan_routines
+from dbkit.source.checksum import text_hash, token_hash
+from dbkit.source.files import load_migrations, load_routines
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from dbkit.postgres.journal import Entry
+    from dbkit.source.files import Migration
+
+State = Literal["applied", "pending", "changed", "missing", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """One migration; `at` is when its last event was."""
+
+    id: str
+    state: State
+    at: datetime | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One service at a glance."""
+
+    service: str
+    server: str
+    migrations: tuple[MigrationStatus, ...]
+    routines_deployed: int
+    routines_pending: tuple[str, ...]
+    routines_gone: tuple[str, ...]
+
+    def count(self, state: State) -> int:
+        return sum(migration.state == state for migration in self.migrations)
+
+    @property
+    def is_current(self) -> bool:
+        return not self.routines_pending and all(m.state == "applied" for m in self.migrations)
+
+
+def read_status(database: Database, connection: psycopg.Connection[tuple[Any, ...]]) -> ServiceStatus:
+    """Compare files and journal. Writes nothing, so a standby will do."""
+    target = database.target
+    who = authority(connection, target)
+    journal.refuse_newer(journal.version(connection))
+    state = journal.state(connection, target.service)
+    files = load_migrations(target.project, target.service)
+    known = {migration.id for migration in files}
+    missing = [
+        MigrationStatus(entry.object, "missing", entry.at, "applied, but its file is gone")
+        for entry in state.values()
+        if entry.kind == "migration" and entry.event in IS_APPLIED and entry.object not in known
+    ]
+    routines = plan_routines(load_routines(target.project, target.service, who.roles), state, who.major)
+    deployed = [e for e in state.values() if e.kind == "routine" and e.event == "deployed"]
+    pending = (*routines.before, *routines.after)
+    return ServiceStatus(
+        service=target.service,
+        server=f"PostgreSQL {who.version}",
+        migrations=(*(_status(migration, state.get(migration.id)) for migration in files), *missing),
+        routines_deployed=len(deployed),
+        routines_pending=tuple(routine.id for routine in pending),
+        routines_gone=routines.gone,
+    )
+
+
+def _status(migration: Migration, entry: Entry | None) -> MigrationStatus:
+    if entry is None or entry.event == "rolled back":
+        return MigrationStatus(migration.id, "pending", entry.at if entry else None, "rolled back" if entry else "")
+    if entry.event in {"failed", "interrupted"}:
+        message = str((entry.detail or {}).get("message", "")).partition("\n")[0]
+        return MigrationStatus(migration.id, "failed" if entry.event == "failed" else "interrupted", entry.at, message)
+    if entry.text_hash == text_hash(migration.script.text):
+        return MigrationStatus(migration.id, "applied", entry.at)
+    if entry.checksum == token_hash(migration.script.text):
+        return MigrationStatus(migration.id, "applied", entry.at, "reformatted since")
+    return MigrationStatus(migration.id, "changed", entry.at, "edited after it had been applied")

@@ -1,0 +1,109 @@
+"""The unit of work: one script and its mark, in one transaction on one connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dbkit.errors import DbkitError
+from dbkit.postgres import script
+from dbkit.postgres.connect import server_error
+from dbkit.source import statements
+from dbkit.source.files import Script
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+def run_in_transaction(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    *,
+    name: str,
+    text: str,
+    source: Script | None,
+    lock_timeout: str,
+    before: Callable[[], None],
+    mark: Callable[[], None],
+) -> float:
+    """Run a script and write its mark; there is no moment at which one is in and the other not.
+
+    `before` works in the transaction ahead of the script, as the owner; `mark` after it, as
+    the session's own role. Returns the seconds it took. Raises DbkitError at the template's
+    line; the transaction is rolled back.
+    """
+    import psycopg
+
+    started = time.monotonic()
+    connection.execute("BEGIN")
+    try:
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
+        xid = _one(connection, "SELECT pg_current_xact_id()::text")
+        before()
+        script.send(connection, statements.strip_restrict(text))
+        connection.execute(script.RESTORE.encode())
+        if _one(connection, "SELECT pg_current_xact_id_if_assigned()::text") != xid:
+            raise _left_transaction(name)
+        mark()
+        connection.execute("COMMIT")
+    except script.ScriptError as exc:
+        _roll_back(connection)
+        raise _failure(exc, name, text, source) from exc.cause
+    except psycopg.Error as exc:
+        _roll_back(connection)
+        raise server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None) from exc
+    except BaseException:
+        _roll_back(connection)
+        raise
+    connection.execute("DISCARD ALL")
+    return time.monotonic() - started
+
+
+def _one(connection: psycopg.Connection[tuple[Any, ...]], query: str) -> str | None:
+    row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def _roll_back(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """End the transaction, whatever state an interrupted statement left the connection in."""
+    import psycopg
+
+    try:
+        if connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            connection.cancel_safe(timeout=5)
+            while connection.pgconn.get_result():
+                pass
+        connection.execute("ROLLBACK")
+        connection.execute("RESET ALL")
+    except psycopg.Error:
+        connection.close()  # the server rolls back what a closed connection left open
+
+
+def _left_transaction(name: str) -> DbkitError:
+    return DbkitError(
+        f"{name} ended dbkit's transaction: what it did before that is committed, and not marked",
+        hint="find the COMMIT or ROLLBACK that it runs, undo by hand what was committed, then run it again",
+    )
+
+
+def _failure(exc: script.ScriptError, name: str, text: str, source: Script | None) -> DbkitError:
+    parsed = statements.parse(text)
+    line = parsed[min(exc.done, len(parsed) - 1)].line if parsed else 1
+    if exc.position:
+        line = text.count("\n", 0, exc.position - 1) + 1
+    return server_error(
+        exc.cause,
+        doing=f"{name} failed in statement {exc.done + 1} of {len(parsed)}",
+        where=str(source.origin(line)) if source else None,
+        excerpt=statements.excerpt(text, line),
+        hint=_hint,
+    )
+
+
+def _hint(sqlstate: str | None) -> str | None:
+    return {
+        "55P03": "another session holds the lock for longer than lock_timeout: try again, or end that session",
+        "40P01": "try again: the server ended this transaction to break a deadlock",
+        "42501": "the owner role may not do this; what needs a superuser is not a migration",
+        "55P04": "a new enum label can be used only after its transaction: use it in the next migration",
+    }.get(sqlstate or "", "nothing of it was applied: mend the file and run `dbkit migrate` again")

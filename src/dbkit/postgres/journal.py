@@ -1,0 +1,218 @@
+"""dbkit's journal in the target, and yoyo's tables beside it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import subprocess
+import uuid
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbkit import __version__
+from dbkit.errors import DbkitError
+from dbkit.source.checksum import text_hash
+
+if TYPE_CHECKING:
+    import psycopg
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One invocation, as each row of the journal names it."""
+
+    environment: str
+    git_commit: str | None
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    os_user: str = field(default_factory=lambda: _os_user())
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The last event of a migration or routine."""
+
+    object: str
+    kind: str
+    event: str
+    at: Any
+    id: int
+    run: uuid.UUID
+    text_hash: str | None
+    checksum: str | None
+    detail: dict[str, Any] | None
+
+
+def git_commit(root: Path) -> str | None:
+    """Return the commit of the project's checkout, if it is one."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 git is where PATH says
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
+
+
+@lru_cache(maxsize=8)
+def sql(name: str) -> str:
+    """Return the text of `postgres/sql/NAME.sql`."""
+    return resources.files("dbkit.postgres").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """Return the version of the journal in the database; 0 where there is none."""
+    row = connection.execute("SELECT to_regclass('dbkit.version') IS NOT NULL").fetchone()
+    if not row or not row[0]:
+        return 0
+    found = connection.execute("SELECT max(version) FROM dbkit.version").fetchone()
+    return int(found[0]) if found and found[0] else 0
+
+
+def require(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
+    """Make the journal and yoyo's tables, as the session's own role. Refuses a newer journal."""
+    from psycopg import sql as compose
+
+    found = version(connection)
+    refuse_newer(found)
+    with connection.transaction():
+        connection.execute("SET LOCAL ROLE NONE")
+        if found == 0:
+            connection.execute(sql("journal_1").encode())
+        tables = sql("yoyo_tables").replace("{schema}", compose.Identifier(schema).as_string(connection))
+        connection.execute(tables.encode())
+
+
+def refuse_newer(found: int) -> None:
+    """Raise where a newer dbkit wrote the journal."""
+    if found > VERSION:
+        raise DbkitError(
+            f"the journal in this database is version {found}; this dbkit {__version__} knows version {VERSION}",
+            hint="upgrade dbkit: pip install --upgrade",
+        )
+
+
+def state(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> dict[str, Entry]:
+    """Return the last event of each of the service's migrations and routines, oldest first."""
+    if version(connection) == 0:
+        return {}
+    rows = connection.execute(
+        "SELECT object, kind, event, at, id, run, text_hash, checksum, detail FROM dbkit.state WHERE service = %s ORDER BY id",
+        [service],
+    ).fetchall()
+    return {row[0]: Entry(*row) for row in rows}
+
+
+def append(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    run: Run,
+    event: str,
+    kind: str,
+    object_id: str,
+    *,
+    rendered: str | None = None,
+    rollback: str | None = None,
+    checksum: str | None = None,
+    statement: int | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Add one row; in the caller's transaction, if it has one."""
+    connection.execute(
+        _APPEND,
+        {
+            "run": run.id,
+            "event": event,
+            "kind": kind,
+            "service": object_id.partition("/")[0],
+            "object": object_id,
+            "statement": statement,
+            "rendered": rendered,
+            "rollback": rollback,
+            "text_hash": text_hash(rendered) if rendered is not None else None,
+            "checksum": checksum,
+            "detail": json.dumps(detail) if detail is not None else None,
+            "os_user": run.os_user,
+            "host": run.host,
+            "pid": run.pid,
+            "version": __version__,
+            "commit": run.git_commit,
+            "environment": run.environment,
+        },
+    )
+
+
+_APPEND = """
+INSERT INTO dbkit.journal (
+    run, event, kind, service, object, statement, rendered, rollback, text_hash, checksum, detail,
+    os_user, host, pid, dbkit_version, git_commit, environment, previous, hash
+) VALUES (
+    %(run)s, %(event)s, %(kind)s, %(service)s, %(object)s, %(statement)s, %(rendered)s, %(rollback)s,
+    %(text_hash)s, %(checksum)s, %(detail)s, %(os_user)s, %(host)s, %(pid)s, %(version)s, %(commit)s,
+    %(environment)s, '', ''
+)
+"""
+
+
+def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: str) -> None:
+    """Tell yoyo's tables: `apply` marks the migration, `rollback` takes the mark away."""
+    from psycopg import sql as compose
+
+    digest = text_hash(name)  # yoyo's id of a migration is the hash of its file's stem
+    into = compose.Identifier(schema)
+    if operation == "apply":
+        connection.execute(
+            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC')").format(into), [digest, name]
+        )
+    else:
+        connection.execute(compose.SQL("DELETE FROM {}._yoyo_migration WHERE migration_hash = %s").format(into), [digest])
+    connection.execute(
+        compose.SQL(
+            "INSERT INTO {}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, created_at_utc)"
+            " VALUES (%s, %s, %s, %s, %s, %s, now() AT TIME ZONE 'UTC')"
+        ).format(into),
+        [str(uuid.uuid4()), digest, name, operation, run.os_user, run.host],
+    )
+
+
+def stored(connection: psycopg.Connection[tuple[Any, ...]], object_id: str) -> tuple[str | None, str | None]:
+    """Return the rendered text and rollback of the last time the migration was applied."""
+    row = connection.execute(
+        "SELECT rendered, rollback FROM dbkit.journal WHERE object = %s AND event IN ('applied', 'baselined') ORDER BY id DESC LIMIT 1",
+        [object_id],
+    ).fetchone()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def texts(connection: psycopg.Connection[tuple[Any, ...]], ids: list[int]) -> dict[str, str]:
+    """Return the rendered text of the rows with these ids, by object, in the order of the ids."""
+    rows = connection.execute("SELECT object, rendered FROM dbkit.journal WHERE id = ANY(%s) ORDER BY id", [ids]).fetchall()
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+def deployed_before(connection: psycopg.Connection[tuple[Any, ...]], service: str, row: int) -> dict[str, str]:
+    """Return the texts of the routines that were deployed when row `row` was written, by object."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (object) object, event, id FROM dbkit.journal"
+        " WHERE service = %s AND kind = 'routine' AND id < %s ORDER BY object, id DESC",
+        [service, row],
+    ).fetchall()
+    return texts(connection, [row[2] for row in rows if row[1] == "deployed"])

@@ -1,0 +1,78 @@
+"""The roles of a service and its database, once a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbkit.postgres.connect import connect
+from dbkit.postgres.lock import SPACE
+from dbkit.project.manifest import ROLE_KINDS
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from dbkit.project.manifest import Project
+
+CLUSTER = 3  # key of the lock under which roles are changed, in the maintenance database
+
+
+def prepare_cluster(maintenance: str, project: Project, services: list[str]) -> list[str]:
+    """Make what is missing: roles, memberships and databases of the services.
+
+    `maintenance` is a superuser's conninfo for a database of the cluster that is not a
+    service's. Returns the names of the databases that were made.
+    """
+    with connect(maintenance, "up") as connection:
+        missing = _missing(connection, project, services)
+        if not missing:
+            return []
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", [SPACE, CLUSTER])
+        for service in services:
+            _make_roles(connection, project, service)
+        return [database for service in services if (database := _make_database(connection, project, service))]
+
+
+def _missing(connection: psycopg.Connection[tuple[Any, ...]], project: Project, services: list[str]) -> bool:
+    roles = [project.role(service, kind) for service in services for kind in ROLE_KINDS]
+    databases = [project.database(service) for service in services]
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)), (SELECT count(*) FROM pg_database WHERE datname = ANY(%s))",
+        [roles, databases],
+    ).fetchone()
+    assert row is not None  # noqa: S101 a SELECT without FROM returns a row
+    return bool(row[0] < len(roles) or row[1] < len(set(databases)))
+
+
+def _make_roles(connection: psycopg.Connection[tuple[Any, ...]], project: Project, service: str) -> None:
+    """The owner owns everything and can't log in; the migrator may become it."""
+    from psycopg.sql import SQL, Identifier
+
+    for kind in ROLE_KINDS:
+        name = project.role(service, kind)
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+            login = SQL("NOLOGIN") if kind == "owner" else SQL("LOGIN")
+            connection.execute(SQL("CREATE ROLE {} {}").format(Identifier(name), login))
+    owner, migrator = Identifier(project.role(service, "owner")), Identifier(project.role(service, "migrator"))
+    explicit = SQL(" WITH SET TRUE, INHERIT TRUE") if connection.info.server_version >= 160000 else SQL("")
+    connection.execute(SQL("GRANT {} TO {}").format(owner, migrator) + explicit)
+    connection.execute(SQL("GRANT pg_monitor TO {}").format(Identifier(project.role(service, "ops"))))
+
+
+def _make_database(connection: psycopg.Connection[tuple[Any, ...]], project: Project, service: str) -> str | None:
+    from psycopg.sql import SQL, Identifier
+
+    name = project.database(service)
+    made = not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if made:
+        connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(name), Identifier(project.role(service, "owner"))))
+    grant_database(connection, project, service, name)
+    return name if made else None
+
+
+def grant_database(connection: psycopg.Connection[tuple[Any, ...]], project: Project, service: str, database: str) -> None:
+    """Let the service's roles in, and nobody else; a template copy needs it again."""
+    from psycopg.sql import SQL, Identifier
+
+    people = SQL(", ").join(Identifier(project.role(service, kind)) for kind in ROLE_KINDS if kind != "owner")
+    connection.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(database)))
+    connection.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(Identifier(database), people))

@@ -1,0 +1,100 @@
+-- What is bound to the given relations (schema.name): views, materialised views, functions with a
+-- bound body and triggers, those furthest away first. A trigger goes with its table where that is
+-- dropped (`ended`), and is in the way of a column that it names where the table is `reshaped`.
+WITH RECURSIVE roots AS (
+    SELECT
+        'pg_class'::regclass::oid AS classid,
+        c.oid,
+        format('%%s.%%s', n.nspname, c.relname) = ANY(%(ended)s::text[]) AS is_ended
+    FROM pg_class AS c
+    INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE format('%%s.%%s', n.nspname, c.relname) = ANY(%(ended)s::text[] || %(reshaped)s::text[])
+    UNION ALL
+    SELECT
+        'pg_type'::regclass::oid,
+        t.oid,
+        TRUE
+    FROM pg_type AS t
+    INNER JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    WHERE format('%%s.%%s', n.nspname, ltrim(t.typname, '_')) = ANY(%(ended)s::text[])
+),
+
+edges AS (
+    -- a view is bound through its rewrite rule
+    SELECT
+        d.refclassid,
+        d.refobjid,
+        'pg_class'::regclass::oid AS classid,
+        r.ev_class AS objid
+    FROM pg_depend AS d
+    INNER JOIN pg_rewrite AS r ON r.oid = d.objid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n' AND r.ev_class <> d.refobjid
+    UNION ALL
+    SELECT
+        d.refclassid,
+        d.refobjid,
+        d.classid,
+        d.objid
+    FROM pg_depend AS d
+    WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'n'
+    UNION ALL
+    SELECT
+        'pg_class'::regclass::oid,
+        t.tgrelid,
+        'pg_trigger'::regclass::oid,
+        t.oid
+    FROM pg_trigger AS t
+    INNER JOIN roots AS r ON r.classid = 'pg_class'::regclass AND r.oid = t.tgrelid
+    WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND (
+        r.is_ended OR EXISTS (
+            SELECT 1
+            FROM pg_depend AS d
+            WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refobjsubid > 0
+        )
+    )
+),
+
+bound AS (
+    SELECT
+        e.classid,
+        e.objid,
+        1 AS depth
+    FROM edges AS e
+    INNER JOIN roots AS r ON r.classid = e.refclassid AND r.oid = e.refobjid
+    UNION
+    SELECT
+        e.classid,
+        e.objid,
+        b.depth + 1
+    FROM edges AS e
+    INNER JOIN bound AS b ON b.classid = e.refclassid AND b.objid = e.refobjid
+    WHERE b.depth < 20
+)
+
+SELECT
+    CASE b.classid
+        WHEN 'pg_proc'::regclass THEN CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END
+        WHEN 'pg_trigger'::regclass THEN 'TRIGGER'
+        ELSE CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END
+    END AS kind,
+    CASE b.classid
+        WHEN 'pg_proc'::regclass THEN p.oid::regprocedure::text
+        WHEN 'pg_trigger'::regclass THEN format('%%I ON %%s', t.tgname, t.tgrelid::regclass)
+        ELSE c.oid::regclass::text
+    END AS identity,
+    CASE b.classid
+        WHEN 'pg_proc'::regclass THEN format('%%s.%%s', pn.nspname, p.proname)
+        WHEN 'pg_trigger'::regclass THEN format('%%s.%%s.%%s', tn.nspname, tc.relname, t.tgname)
+        ELSE format('%%s.%%s', cn.nspname, c.relname)
+    END AS name
+FROM bound AS b
+LEFT JOIN pg_proc AS p ON b.classid = 'pg_proc'::regclass AND p.oid = b.objid
+LEFT JOIN pg_namespace AS pn ON pn.oid = p.pronamespace
+LEFT JOIN pg_trigger AS t ON b.classid = 'pg_trigger'::regclass AND t.oid = b.objid
+LEFT JOIN pg_class AS tc ON tc.oid = t.tgrelid
+LEFT JOIN pg_namespace AS tn ON tn.oid = tc.relnamespace
+LEFT JOIN pg_class AS c ON b.classid = 'pg_class'::regclass AND c.oid = b.objid
+LEFT JOIN pg_namespace AS cn ON cn.oid = c.relnamespace
+WHERE c.relkind IS NULL OR c.relkind IN ('v', 'm')
+GROUP BY 1, 2, 3
+ORDER BY max(b.depth) DESC, 1, 2;

@@ -1,0 +1,1 @@
+"""The manifest and the targets that it names."""

@@ -1,0 +1,259 @@
+"""dbkit.toml: which services there are, where they live, what numbers rule them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from dbkit.errors import ConfigurationError, nearest
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Rule = bool | int | float | str | dict[str, int]
+Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(ms|s|min)$")]
+
+
+class ProjectTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[project]"""
+
+    name: Name
+    default_environment: Name = "local"
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[services.NAME]; folders are relative to the manifest's own."""
+
+    engine: Literal["postgres", "redis"] = "postgres"
+    database: str | None = None
+    schema: Name | None = None
+    migrations: str | None = None
+    routines: str | None = None
+    scripts: str | None = None
+    seeds: str | None = None
+    tests: str | None = None
+    shared: tuple[str, ...] = ("ops",)
+    rules: dict[str, Rule] = {}
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[environments.NAME.services.NAME]: where one service lives."""
+
+    url: str | None = None
+    migrate_url: str | None = None
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[environments.NAME]"""
+
+    server: Literal["embedded"] | None = None
+    postgres: Literal[16, 18] = 18
+    postgres_bin: str | None = None
+    url: str | None = None
+    migrate_url: str | None = None
+    redis_url: str | None = None
+    protected: bool = False
+    services: dict[str, Endpoint] = {}
+
+
+class MigratePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[migrate]"""
+
+    out_of_order: Literal["error", "warn", "allow"] = "error"
+    lock_timeout: Duration = "3s"
+
+
+class LintPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[lint]"""
+
+    fail_on: Literal["error", "warning", "info"] = "warning"
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[health.thresholds] CHECK = { warning = …, critical = … }"""
+
+    warning: float | None = None
+    critical: float | None = None
+
+
+class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[health]"""
+
+    thresholds: dict[str, Threshold] = {}
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of dbkit.toml, as docs/dbkit.schema.json describes it."""
+
+    project: ProjectTable
+    services: dict[Name, Service] = {}
+    environments: dict[Name, Environment] = {}
+    migrate: MigratePolicy = MigratePolicy()
+    lint: LintPolicy = LintPolicy()
+    health: HealthPolicy = HealthPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A manifest and the folder that it lies in."""
+
+    root: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.manifest.project.name
+
+    def service(self, name: str) -> Service:
+        """Return the service, or raise a usage error that names the nearest spelling."""
+        known = self.manifest.services
+        if name not in known:
+            raise ConfigurationError(
+                f"no service {name!r} in {self.root / MANIFEST}{nearest(name, list(known))}",
+                hint=f"services: {', '.join(known)}",
+            )
+        return known[name]
+
+    def schema(self, name: str) -> str:
+        return self.service(name).schema or name
+
+    def database(self, name: str) -> str:
+        return self.service(name).database or name
+
+    def folder(self, name: str, kind: Literal["migrations", "routines", "scripts", "seeds", "tests"]) -> Path:
+        """Return the folder of that kind of source; it need not exist."""
+        default = {"routines": "schemas", "scripts": "lua"}.get(kind, kind)
+        return self.root / (getattr(self.service(name), kind) or f"{default}/{name}")
+
+    def role(self, service: str, kind: str) -> str:
+        """Return `<project>_<service>_<kind>`; kinds are those of ROLE_KINDS."""
+        return f"{self.name}_{service}_{kind}"
+
+
+MANIFEST = "dbkit.toml"
+ROLE_KINDS = ("owner", "migrator", "app", "readonly", "ops")
+T = TypeVar("T")
+
+
+def find_project(start: Path | None) -> Project:
+    """Read the nearest dbkit.toml, from `start` (or the current folder) upward."""
+    here = (start or Path.cwd()).resolve()
+    for folder in [here] if start else [here, *here.parents]:
+        if (folder / MANIFEST).is_file():
+            return Project(folder, read_manifest(folder / MANIFEST))
+    raise ConfigurationError(
+        f"no {MANIFEST} in {here}" + ("" if start else " or any folder above it"),
+        hint="`dbkit init DIR` starts a project; `--project DIR` names one",
+    )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Parse and check a manifest.
+
+    Raises ConfigurationError with line, key and, for an unknown key, the nearest spelling.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"can't read {path}: {exc}") from exc
+    except tomllib.TOMLDecodeError as exc:
+        line = re.search(r"line (\d+)", str(exc))
+        at = f"{path}:{line[1]}" if line else str(path)
+        raise ConfigurationError(f"not valid TOML: {exc}", where=at) from exc
+    reader = _Reader(path, text)
+    manifest = reader.manifest(raw)
+    reader.check(manifest)
+    return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Converts table by table, so that an error can say which one it is in."""
+
+    path: Path
+    text: str
+
+    def manifest(self, raw: dict[str, Any]) -> Manifest:
+        if "project" not in raw:
+            raise ConfigurationError("the manifest has no [project] table", where=f"{self.path}:1", hint='[project]\nname = "shop"')
+        for name, service in self.table(raw, "services").items():
+            self.convert(service, Service, "services", name)
+        for name, environment in self.table(raw, "environments").items():
+            for inner, endpoint in self.table(environment, "services", "environments", name).items():
+                self.convert(endpoint, Endpoint, "environments", name, "services", inner)
+            self.convert(environment, Environment, "environments", name)
+        for name, kind in (("project", ProjectTable), ("migrate", MigratePolicy), ("lint", LintPolicy), ("health", HealthPolicy)):
+            if name in raw:
+                self.convert(raw[name], kind, name)
+        return self.convert(raw, Manifest)
+
+    def table(self, raw: Any, key: str, *path: str) -> dict[str, Any]:
+        value = raw.get(key, {}) if isinstance(raw, dict) else {}
+        if not isinstance(value, dict):
+            raise ConfigurationError(f"{key!r} must be a table", where=self.where(*path, key))
+        return value
+
+    def convert(self, raw: Any, kind: type[T], *path: str) -> T:
+        try:
+            return msgspec.convert(raw, kind)
+        except msgspec.ValidationError as exc:
+            raise self.error(str(exc), kind, path) from exc
+
+    def error(self, text: str, kind: type, path: tuple[str, ...]) -> ConfigurationError:
+        unknown = re.search(r"unknown field `(\w+)`", text)
+        inner = [p for p in re.findall(r"\.(\w+)", text.partition(" - at `$")[2])]
+        if unknown:
+            known = [f for f in getattr(kind, "__struct_fields__", ())]
+            key = unknown[1]
+            table = ".".join(path) or "the manifest"
+            return ConfigurationError(
+                f"unknown key {key!r} in {table}{nearest(key, known)}",
+                where=self.where(*path, *inner, key),
+                hint=f"keys: {', '.join(known)}",
+            )
+        message = text.partition(" - at `")[0]
+        name = ".".join((*path, *inner))
+        return ConfigurationError(f"{name}: {message[0].lower()}{message[1:]}" if name else message, where=self.where(*path, *inner))
+
+    def where(self, *path: str) -> str:
+        """Return `file:line` of the key, or of the nearest table above it."""
+        table: tuple[str, ...] = ()
+        best, depth = 1, 0
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if header := re.match(r"\s*\[([\w.\"-]+)\]", line):
+                table = tuple(part.strip('"') for part in header[1].split("."))
+                here = table
+            elif key := re.match(r"\s*([\w-]+)\s*=", line):
+                here = (*table, key[1])
+            else:
+                continue
+            if len(here) > depth and here == path[: len(here)]:
+                best, depth = number, len(here)
+        return f"{self.path}:{best}"
+
+    def check(self, manifest: Manifest) -> None:
+        """Refuse what the types can't express: names that point at nothing."""
+        services, environments = manifest.services, manifest.environments
+        for name, environment in environments.items():
+            for inner in environment.services:
+                if inner not in services:
+                    raise ConfigurationError(
+                        f"environment {name!r} names a service that is not there: {inner!r}{nearest(inner, list(services))}",
+                        where=self.where("environments", name, "services", inner),
+                    )
+            if environment.server and environment.url:
+                raise ConfigurationError(
+                    f"environment {name!r} has both an embedded server and a url",
+                    where=self.where("environments", name, "url"),
+                    hint="keep one of the two",
+                )
+        default = manifest.project.default_environment
+        if default not in environments and default != "local":
+            raise ConfigurationError(
+                f"default_environment {default!r} is not defined{nearest(default, list(environments))}",
+                where=self.where("project", "default_environment"),
+            )

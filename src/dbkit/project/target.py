@@ -1,0 +1,150 @@
+"""Where a service lives in an environment: a URL, or the embedded server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from dbkit.errors import ConfigurationError, nearest
+from dbkit.project.manifest import Environment, Project
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One service in one environment.
+
+    `url` is a secret: it is shown through `shown` alone. None means the embedded server.
+    """
+
+    project: Project
+    service: str
+    environment: str
+    settings: Environment
+    engine: Literal["postgres", "redis"]
+    url: str | None
+    migrate_url: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({self.service!r}, {self.environment!r}, {self.shown!r})"
+
+    @property
+    def shown(self) -> str:
+        return mask(self.url) if self.url else "embedded"
+
+    @property
+    def schema(self) -> str:
+        return self.project.schema(self.service)
+
+    @property
+    def database(self) -> str:
+        return self.project.database(self.service)
+
+    def role(self, kind: str) -> str:
+        return self.project.role(self.service, kind)
+
+
+def environment_of(project: Project, name: str | None) -> tuple[str, Environment]:
+    """Return the chosen environment: --env, $DBKIT_ENV, the manifest's default, `local`."""
+    known = project.manifest.environments
+    chosen = name or os.environ.get("DBKIT_ENV") or project.manifest.project.default_environment
+    if chosen in known:
+        return chosen, known[chosen]
+    if chosen == "local":
+        return chosen, Environment(server="embedded")
+    raise ConfigurationError(
+        f"no environment {chosen!r} in {project.root / 'dbkit.toml'}{nearest(chosen, [*known, 'local'])}",
+        hint=f"environments: {', '.join(sorted({*known, 'local'}))}",
+    )
+
+
+def targets(project: Project, environment: str | None, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
+    """Return the targets of the services named, or of every service, in the manifest's order."""
+    name, settings = environment_of(project, environment)
+    for service in services:
+        project.service(service)
+    chosen = [s for s in project.manifest.services if not services or s in services]
+    if url and len(chosen) != 1:
+        raise ConfigurationError("--url needs exactly one SERVICE", hint="dbkit COMMAND SERVICE --url URL")
+    return [_target(project, name, settings, service, url) for service in chosen]
+
+
+def _target(project: Project, name: str, settings: Environment, service: str, url: str | None) -> Target:
+    engine = project.service(service).engine
+    endpoint = settings.services.get(service)
+    shared = settings.redis_url if engine == "redis" else settings.url
+    chosen = url or os.environ.get(f"DBKIT_{service.upper()}_URL") or (endpoint and endpoint.url) or shared
+    migrate = None
+    if not url and not os.environ.get(f"DBKIT_{service.upper()}_URL"):
+        migrate = (endpoint and endpoint.migrate_url) or (settings.migrate_url if engine == "postgres" else None)
+    if not chosen and settings.server != "embedded":
+        key = "redis_url" if engine == "redis" else "url"
+        raise ConfigurationError(
+            f"environment {name!r} does not say where {service!r} is",
+            hint=f"set `{key}` under [environments.{name}], or DBKIT_{service.upper()}_URL",
+        )
+    database = project.database(service)
+    return Target(
+        project=project,
+        service=service,
+        environment=name,
+        settings=settings,
+        engine=engine,
+        url=resolve(chosen, project.root, service, database) if chosen else None,
+        migrate_url=resolve(migrate, project.root, service, database) if migrate else None,
+    )
+
+
+def resolve(value: str, root: Path, service: str, database: str) -> str:
+    """Return the URL that `env:NAME`, `file:PATH` or `cmd:COMMAND` stands for, placeholders filled.
+
+    A libpq `service=NAME` string passes unchanged.
+    """
+    if value.startswith("env:"):
+        name = value[4:]
+        if name not in os.environ:
+            raise ConfigurationError(f"the variable {name} that the URL of {service!r} comes from is not set")
+        value = os.environ[name]
+    elif value.startswith("file:"):
+        path = root / value[5:]
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigurationError(f"can't read {path} that the URL of {service!r} comes from: {exc.__class__.__name__}") from exc
+    elif value.startswith("cmd:"):
+        value = _output(value[4:], root, service)
+    for placeholder in re.findall(r"\{(\w*)\}", value):
+        if placeholder not in {"service", "database"}:
+            raise ConfigurationError(
+                f"unknown placeholder {{{placeholder}}} in the URL of {service!r}", hint="{service} and {database} are the only ones"
+            )
+    return value.replace("{service}", service).replace("{database}", database)
+
+
+def _output(command: str, root: Path, service: str) -> str:
+    try:
+        done = subprocess.run(shlex.split(command), cwd=root, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise ConfigurationError(f"the command that gives the URL of {service!r} could not be run: {exc.__class__.__name__}") from exc
+    if done.returncode:
+        raise ConfigurationError(f"the command that gives the URL of {service!r} ended with exit code {done.returncode}")
+    return done.stdout.strip()
+
+
+def mask(url: str) -> str:
+    """Return the URL (or conninfo string) with every password replaced by ***."""
+    masked = re.sub(r"(?i)(password|passwd|pwd)(\s*=\s*|%3D)('(?:[^'\\]|\\.)*'|[^\s&]+)", r"\1\2***", url)
+    try:
+        parts = urlsplit(masked)
+        secret = parts.password
+    except ValueError:
+        return re.sub(r"//.*@", "//***@", masked)
+    if secret is None:
+        return masked
+    userinfo, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{userinfo.partition(':')[0]}:***@{host}").geturl()

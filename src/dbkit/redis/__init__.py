@@ -1,0 +1,1 @@
+"""Redis and Valkey: the embedded server, connections, scripts."""

@@ -1,0 +1,68 @@
+"""Connections to Redis and Valkey, and what a failure is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbkit.errors import ConfigurationError, UnreachableError
+from dbkit.project.target import Target, mask
+
+if TYPE_CHECKING:
+    import redis
+
+    from dbkit.redis.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """How to reach one service's Redis. `server` is the embedded one, running."""
+
+    target: Target
+    server: Server | None = None
+
+    @property
+    def service(self) -> str:
+        return self.target.service
+
+    @property
+    def url(self) -> str:
+        if self.server:
+            return self.server.url
+        assert self.target.url is not None  # noqa: S101 a target without a server has a URL
+        return self.target.url
+
+    @contextmanager
+    def connect(self) -> Iterator[redis.Redis]:
+        """Open a client and see that the server answers. Raises UnreachableError, without the password."""
+        import redis as driver
+
+        try:
+            client = self.server.client() if self.server else driver.Redis.from_url(self.url, decode_responses=True, socket_connect_timeout=10)
+        except ValueError as exc:
+            raise ConfigurationError(f"not a Redis URL: {mask(self.url)}", hint="redis://host:6379/0, rediss:// or unix:///path") from exc
+        try:
+            try:
+                client.ping()
+            except driver.RedisError as exc:
+                raise UnreachableError(
+                    f"can't reach {mask(self.url)}: {exc}", hint="is the server up, and does the URL name the right host, port and password?"
+                ) from exc
+            yield client
+        finally:
+            client.close()
+
+
+def major_version(client: redis.Redis) -> int:
+    """Return the major version of the Redis that the server is compatible with (Valkey 9 says 7)."""
+    return int(str(client.info("server")["redis_version"]).partition(".")[0])
+
+
+def product(client: redis.Redis) -> str:
+    """Return `Valkey 9.1.2` or `Redis 7.0.15`."""
+    info = client.info("server")
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"

@@ -1,0 +1,1 @@
+"""What people, pipelines and monitors read: plain result objects in, text out."""

@@ -1,0 +1,285 @@
+"""The files of a service: which there are, in what order, rendered."""
+
+from __future__ import annotations
+
+import graphlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from dbkit.errors import ConfigurationError, nearest
+from dbkit.project.manifest import ROLE_KINDS, Project
+from dbkit.project.reference import shared_folders
+from dbkit.source import headers, templates
+from dbkit.source.templates import Origin
+
+SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
+
+
+@dataclass(frozen=True)
+class Script:
+    """A rendered file, and the way back from its lines to the template's."""
+
+    path: Path
+    text: str
+    context: Mapping[str, Any] = field(repr=False)
+    includes: tuple[Path, ...] = field(repr=False)
+
+    @cached_property
+    def origins(self) -> list[Origin]:
+        return templates.origins(self.path, self.context, self.includes, self.text)
+
+    def origin(self, line: int) -> Origin:
+        """Return where line `line` (from 1) of the rendering was written."""
+        return self.origins[min(max(line, 1), len(self.origins)) - 1]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A versioned migration; `id` is `service/name`, `name` the file's stem, as yoyo has it."""
+
+    id: str
+    name: str
+    script: Script
+    rollback: Script | None
+    transactional: bool
+    depends: tuple[str, ...]
+    irreversible: str | None
+    allow: frozenset[str]
+
+    @property
+    def path(self) -> Path:
+        return self.script.path
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A repeatable; `id` is `service/folder/name`."""
+
+    id: str
+    script: Script
+    phase: Literal["before", "after"]
+    depends: tuple[str, ...]
+    server: tuple[str, int] | None
+
+    def suits(self, major: int) -> bool:
+        """Say whether the file is for a server of that major version."""
+        if self.server is None:
+            return True
+        sign, bound = self.server
+        return {">=": major >= bound, "<": major < bound, "=": major == bound}[sign]
+
+
+def names(project: Project, service: str) -> dict[str, Any]:
+    """Return what a versioned migration sees: names, no numbers."""
+    return {
+        "schema": project.schema(service),
+        "service": service,
+        "project": project.name,
+        "roles": {kind: project.role(service, kind) for kind in ROLE_KINDS},
+    }
+
+
+def _everything(project: Project, service: str, roles: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what a repeatable sees: the names, the manifest's numbers, the roles that exist."""
+    context = names(project, service) | {"rules": project.service(service).rules}
+    return context | {"roles": dict(roles)} if roles else context
+
+
+def load_migrations(project: Project, service: str) -> list[Migration]:
+    """Read, render and order the migrations of a service.
+
+    Raises ConfigurationError for whatever is wrong with the folder or a header.
+    """
+    folder = project.folder(service, "migrations")
+    ups, downs = _versioned_files(folder)
+    for stem, path in downs.items():
+        if stem not in ups:
+            raise ConfigurationError(f"a rollback without its migration: no {stem}.sql beside it", where=f"{path}:1")
+    context = names(project, service)
+    includes = shared_folders(project.root)
+    found = [_migration(service, stem, path, downs.get(stem), context, includes) for stem, path in ups.items()]
+    return _in_order(found)
+
+
+def _versioned_files(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return the migrations and the rollbacks by stem, in the order of their numbers."""
+    ups: dict[str, Path] = {}
+    downs: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        match = _recognised(path)
+        if not match:
+            continue
+        files = downs if match["rollback"] else ups
+        if match["stem"] in files:
+            raise ConfigurationError(
+                f"two files are the same migration {match['stem']!r}",
+                where=f"{path}:1",
+                hint=f"the other is {files[match['stem']]}: keep one",
+            )
+        files[match["stem"]] = path
+    _refuse_repeated_numbers(ups)
+    return dict(sorted(ups.items(), key=lambda item: _position(item[0]))), downs
+
+
+def _recognised(path: Path) -> re.Match[str] | None:
+    """Match a migration's file name, ignore documentation, refuse whatever else is there."""
+    name = path.name
+    if name in {"README.md", ".gitkeep", ".gitignore", "__pycache__"}:
+        return None
+    match = SUFFIX.match(name)
+    if match and re.fullmatch(r"[0-9]+[A-Za-z0-9_-]*", match["stem"]) and path.is_file() and not path.is_symlink():
+        return match
+    reason, hint = "not a migration's name", "NNNN_what_it_does.sql, or .rollback.sql, with .j2 for a template"
+    if path.is_symlink():
+        reason, hint = "a link", "put the file itself here"
+    elif name.startswith("._"):
+        reason, hint = "a file that macOS left behind", "delete it"
+    elif name.endswith(("~", ".bak", ".orig", ".swp", ".rej")) or name.startswith(("#", ".#")):
+        reason, hint = "an editor's or a merge's left-over", "delete it"
+    elif SUFFIX.match(name.lower()):
+        reason = "not lower case" if name != name.lower() else reason
+    raise ConfigurationError(f"{name!r} is {reason}, and is neither run nor skipped", where=f"{path}:1", hint=hint)
+
+
+def _refuse_repeated_numbers(ups: dict[str, Path]) -> None:
+    seen: dict[int, str] = {}
+    for stem, path in ups.items():
+        number = _position(stem)[0]
+        if number in seen:
+            raise ConfigurationError(
+                f"two migrations have the number {number}: {seen[number]!r} and {stem!r}",
+                where=f"{path}:1",
+                hint="give the later one the next free number",
+            )
+        seen[number] = stem
+
+
+def _position(stem: str) -> tuple[int, str]:
+    digits = re.match(r"\d+", stem)
+    return int(digits[0]) if digits else 0, stem
+
+
+def _migration(
+    service: str, stem: str, path: Path, rollback: Path | None, context: Mapping[str, Any], includes: tuple[Path, ...]
+) -> Migration:
+    script = _script(path, context, includes)
+    found = headers.read_headers(script.text, headers.MIGRATION_HEADERS, str(path))
+    return Migration(
+        id=f"{service}/{stem}",
+        name=stem,
+        script=script,
+        rollback=_script(rollback, context, includes) if rollback else None,
+        transactional=headers.boolean(found, "transactional", default=True, where=str(path)),
+        depends=_words(found.get("depends")),
+        irreversible=found.get("irreversible"),
+        allow=frozenset(_words(found.get("allow"))),
+    )
+
+
+def _script(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
+    text = templates.render(path, context, includes)
+    if not text.strip():
+        raise ConfigurationError("the file is empty, or renders to nothing", where=f"{path}:1")
+    return Script(path, text, context, includes)
+
+
+def _words(value: str | None) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", value or "") if word)
+
+
+def _in_order(found: list[Migration]) -> list[Migration]:
+    by_name = {migration.name: migration for migration in found}
+    for migration in found:
+        for wanted in migration.depends:
+            if wanted not in by_name:
+                raise ConfigurationError(
+                    f"depends on {wanted!r}, which is not there{nearest(wanted, list(by_name))}",
+                    where=f"{migration.path}:1",
+                )
+    order = ordered({m.name: m.depends for m in found}, where=lambda name: f"{by_name[name].path}:1")
+    return [by_name[name] for name in order]
+
+
+def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
+    """Sort so that each name comes after what it depends on, else in the order given.
+
+    Raises ConfigurationError that names the cycle, at `where(name)`.
+    """
+    position = {name: index for index, name in enumerate(graph)}
+    sorter = graphlib.TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as exc:
+        cycle = exc.args[1]
+        raise ConfigurationError(f"circular depends: {' -> '.join(cycle)}", where=where(cycle[0])) from exc
+    waiting: list[str] = []
+    result = []
+    while sorter.is_active():
+        waiting = sorted([*waiting, *sorter.get_ready()], key=position.__getitem__)
+        result.append(waiting.pop(0))
+        sorter.done(result[-1])
+    return result
+
+
+def load_routines(project: Project, service: str, roles: Mapping[str, str] | None = None) -> list[Routine]:
+    """Read and render the repeatables of a service: its own folder and the shared ones it names.
+
+    `roles` says which role stands for which kind on this server; the manifest's names if None.
+    """
+    context = _everything(project, service, roles)
+    includes = shared_folders(project.root)
+    files = _repeatable_files(project, service)
+    if any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in files.values()):
+        from dbkit.source.checks import load_checks
+
+        context["health_checks"] = load_checks(project.root, context)
+    return [_routine(service, name, path, context, includes) for name, path in files.items()]
+
+
+def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for shared in project.service(service).shared:
+        folders = [root / shared for root in shared_folders(project.root)]
+        if not any(folder.is_dir() for folder in folders):
+            raise ConfigurationError(f"no shared folder {shared!r} for service {service!r}", hint=f"looked in {', '.join(map(str, folders))}")
+        for folder in reversed(folders):
+            files |= {f"{shared}/{name}": path for name, path in _tree(folder).items() if not name.startswith("health/")}
+    return files | _tree(project.folder(service, "routines"))
+
+
+def _tree(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        match = SUFFIX.match(path.relative_to(folder).as_posix())
+        if path.is_file() and match and not path.name.startswith("."):
+            found[match["stem"] + (match["rollback"] or "")] = path
+    return found
+
+
+def _routine(service: str, name: str, path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Routine:
+    script = _script(path, context, includes)
+    found = headers.read_headers(script.text, headers.ROUTINE_HEADERS, str(path))
+    phase = found.get("phase", "after")
+    if phase not in {"before", "after"}:
+        raise ConfigurationError(f"phase must be before or after, not {phase!r}", where=f"{path}:1")
+    server = re.fullmatch(r"(>=|<|=)\s*(\d+)", found["server"]) if "server" in found else None
+    if "server" in found and not server:
+        raise ConfigurationError(f"server must read like '>= 18' or '< 18', not {found['server']!r}", where=f"{path}:1")
+    return Routine(
+        id=f"{service}/{name}",
+        script=script,
+        phase="before" if phase == "before" else "after",
+        depends=_words(found.get("depends")),
+        server=(server[1], int(server[2])) if server else None,
+    )
+
+
+def load_seeds(project: Project, service: str) -> list[Script]:
+    """Read and render the example data of a service, in the order of the file names."""
+    context = _everything(project, service, None)
+    includes = shared_folders(project.root)
+    return [_script(path, context, includes) for path in _tree(project.folder(service, "seeds")).values()]

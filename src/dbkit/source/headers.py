@@ -1,0 +1,64 @@
+"""The `-- key: value` lines at the top of a source file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from dbkit.errors import ConfigurationError
+
+MIGRATION_HEADERS = ("depends", "transactional", "irreversible", "allow")
+ROUTINE_HEADERS = ("depends", "phase", "server")
+
+_LINE = re.compile(r"--\s*([A-Za-z_-]+)\s*([:=])\s*(.*?)\s*$")
+
+
+def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str]:
+    """Return the headers of the leading comment lines.
+
+    `where` is the file, for errors. Raises ConfigurationError for a misspelt, repeated
+    or misplaced header.
+    """
+    found: dict[str, str] = {}
+    body = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and not line.startswith("--"):
+            break
+        body = number
+        match = _LINE.match(line)
+        if not match:
+            continue
+        key, sign, value = match.groups()
+        if key in known and sign == ":":
+            if key in found:
+                raise ConfigurationError(f"the header {key!r} stands twice", where=f"{where}:{number}")
+            found[key] = value
+        elif close := difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.8):
+            raise ConfigurationError(
+                f"the header {key + sign!r} is not one; did you mean '{close[0]}:'?",
+                where=f"{where}:{number}",
+                hint=f"headers: {', '.join(known)}, in lower case, with a colon",
+            )
+    _refuse_misplaced(text.split("\n")[body:], body, known, where)
+    return found
+
+
+def _refuse_misplaced(lines: list[str], offset: int, known: tuple[str, ...], where: str) -> None:
+    for number, line in enumerate(lines, offset + 1):
+        match = re.match(r"-- ([a-z]+): ", line + " ")
+        if match and match[1] in known:
+            raise ConfigurationError(
+                f"the header {match[1]!r} stands below the first statement, where it has no effect",
+                where=f"{where}:{number}",
+                hint="move it to the first lines of the file",
+            )
+
+
+def boolean(headers: dict[str, str], key: str, *, default: bool, where: str) -> bool:
+    """Read a header that says true or false."""
+    value = headers.get(key)
+    if value is None:
+        return default
+    if value not in {"true", "false"}:
+        raise ConfigurationError(f"{key} must be true or false, not {value!r}", where=f"{where}:1")
+    return value == "true"

@@ -1,0 +1,213 @@
+"""What a script says, by PostgreSQL's own parser (libpg_query)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbkit.errors import ConfigurationError, DbkitError
+
+if TYPE_CHECKING:
+    from postgast import pg_query_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One top-level statement; `line` is where its first word stands in the script."""
+
+    text: str
+    line: int
+    kind: str
+    node: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a statement can't run where it stands; `line` is in the script."""
+
+    line: int
+    message: str
+    hint: str
+
+
+class ScriptSyntaxError(DbkitError):
+    """The script doesn't parse; `line` is in the rendered text."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, line: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+
+
+def parse(script: str) -> list[Statement]:
+    """Split and parse a script. Raises ScriptSyntaxError."""
+    import postgast
+
+    try:
+        tree = postgast.parse(script)
+    except postgast.PgQueryError as exc:
+        raise _syntax_error(script, exc.message, exc.cursorpos) from exc
+    data = script.encode()
+    statements = []
+    for raw in tree.stmts:
+        end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(data)
+        start = _skip_comments(data, raw.stmt_location, end)
+        node = raw.stmt
+        kind = node.WhichOneof("node") or ""
+        statements.append(
+            Statement(
+                text=data[start:end].decode().strip(),
+                line=data.count(b"\n", 0, start) + 1,
+                kind=kind,
+                node=getattr(node, kind),
+            )
+        )
+    return statements
+
+
+def _skip_comments(data: bytes, start: int, end: int) -> int:
+    """Return where the first word after white space and comments stands."""
+    pattern = re.compile(rb"(?:\s+|--[^\n]*|/\*.*?\*/|;)+", re.DOTALL)
+    match = pattern.match(data, start, end)
+    return match.end() if match else start
+
+
+def _syntax_error(script: str, message: str, cursor: int) -> ScriptSyntaxError:
+    position = max(cursor - 1, 0)
+    line = script.count("\n", 0, position) + 1
+    text = script.split("\n")[line - 1].strip()
+    if meta := re.match(r"\\(\S*)", text):
+        return ScriptSyntaxError(
+            f"psql's command \\{meta[1]} is not SQL",
+            line,
+            "only psql knows it: write the SQL that it stands for",
+        )
+    if re.search(r"(?im)^\s*copy\b.*\bfrom\s+stdin\b", "\n".join(script.split("\n")[: line])):
+        return ScriptSyntaxError(
+            "COPY … FROM stdin with inline data is not supported yet",
+            line,
+            "write the rows as INSERT … VALUES",
+        )
+    return ScriptSyntaxError(message, line)
+
+
+def strip_restrict(script: str) -> str:
+    """Blank the `\\restrict` and `\\unrestrict` lines that pg_dump writes, keeping line numbers."""
+    return re.sub(r"(?m)^\\(un)?restrict [A-Za-z0-9]+$", "", script)
+
+
+def needs_no_transaction(statement: Statement) -> str | None:
+    """Return the name of what PostgreSQL refuses inside a transaction block, or None."""
+    node = statement.node
+    match statement.kind:
+        case "index_stmt" if node.concurrent:
+            return "CREATE INDEX CONCURRENTLY"
+        case "drop_stmt" if node.concurrent:
+            return "DROP INDEX CONCURRENTLY"
+        case "reindex_stmt" if any(p.def_elem.defname == "concurrently" for p in node.params):
+            return "REINDEX CONCURRENTLY"
+        case "vacuum_stmt" if node.is_vacuumcmd:
+            return "VACUUM"
+        case "alter_table_stmt" if any(_detaches_concurrently(c.alter_table_cmd) for c in node.cmds):
+            return "DETACH PARTITION CONCURRENTLY"
+        case kind:
+            return _NEVER_IN_A_TRANSACTION.get(kind)
+
+
+_NEVER_IN_A_TRANSACTION = {
+    "createdb_stmt": "CREATE DATABASE",
+    "dropdb_stmt": "DROP DATABASE",
+    "alter_system_stmt": "ALTER SYSTEM",
+    "create_table_space_stmt": "CREATE TABLESPACE",
+    "drop_table_space_stmt": "DROP TABLESPACE",
+    "create_subscription_stmt": "CREATE SUBSCRIPTION",
+    "drop_subscription_stmt": "DROP SUBSCRIPTION",
+}
+
+
+def _detaches_concurrently(command: Any) -> bool:
+    return bool(getattr(getattr(command, "def").partition_cmd, "concurrent", False))
+
+
+def objections(statements: list[Statement], *, schema: str, transactional: bool, allow: frozenset[str]) -> list[Objection]:
+    """Return what a migration must not hold, each with the line and what to do.
+
+    `schema` is the service's: dbkit makes it. `allow` comes from the `-- allow:` header.
+    """
+    found = []
+    for statement in statements:
+        objection = _objection(statement, schema=schema, transactional=transactional, allow=allow)
+        if objection:
+            found.append(Objection(statement.line, *objection))
+    return found
+
+
+def _objection(statement: Statement, *, schema: str, transactional: bool, allow: frozenset[str]) -> tuple[str, str] | None:
+    node = statement.node
+    match statement.kind:
+        case "transaction_stmt":
+            return (
+                f"{statement.text.split()[0].upper()} in a migration: dbkit owns the transaction",
+                "remove it; a migration is one transaction, together with its mark in the journal",
+            )
+        case "do_stmt" if transactional and (control := _transaction_control(statement.text)):
+            return f"{control} inside a DO block", "it fails with 2D000 as soon as there are rows to loop over; use a migration of its own"
+        case "create_role_stmt" | "alter_role_stmt" | "drop_role_stmt" | "alter_role_set_stmt" if "roles" not in allow:
+            return (
+                "a role belongs to the whole cluster, not to this database",
+                "declare it outside migrations, or put `-- allow: roles` at the top of the file",
+            )
+        case "create_schema_stmt" if node.schemaname == schema:
+            return f"dbkit makes the service's schema {schema!r} itself", "remove the statement"
+        case "drop_stmt" if schema in _dropped_schemas(node):
+            return f"dbkit owns the service's schema {schema!r}", "remove the statement: drop what is in it"
+        case "rename_stmt" if node.subname == schema and "SCHEMA" in statement.text.upper():
+            return f"dbkit owns the service's schema {schema!r}", "remove the statement"
+        case "variable_set_stmt" if node.name == "standard_conforming_strings":
+            return "SET standard_conforming_strings has no effect on the rest of a script that is sent whole", "remove it and write E'…' literals"
+        case "variable_set_stmt" if re.search(r"(?i)read\s+only", statement.text) and "TRANSACTION" in node.name.upper():
+            return "SET TRANSACTION READ ONLY can't be undone: the mark could not be written", "remove it"
+        case _ if transactional and (name := needs_no_transaction(statement)):
+            return f"{name} can't run inside a transaction", "put `-- transactional: false` at the top of the file"
+        case _:
+            return None
+
+
+def _dropped_schemas(node: Any) -> list[str]:
+    import postgast
+
+    if node.remove_type != postgast.pg_query_pb2.OBJECT_SCHEMA:
+        return []
+    return [item.string.sval for item in node.objects]
+
+
+def _transaction_control(do_block: str) -> str | None:
+    import postgast
+
+    try:
+        tree = json.dumps(postgast.parse_plpgsql(do_block))
+    except postgast.PgQueryError:
+        return None
+    for name in ("commit", "rollback"):
+        if f"PLpgSQL_stmt_{name}" in tree:
+            return name.upper()
+    return None
+
+
+def excerpt(text: str, line: int, around: int = 2) -> str:
+    """Return the numbered lines around `line`, which a `>` marks."""
+    lines = text.split("\n")
+    first, last = max(line - 1 - around, 0), min(line + around, len(lines))
+    width = len(str(last))
+    return "\n".join(f"{'>' if n + 1 == line else ' '} {n + 1:>{width}} | {lines[n]}".rstrip() for n in range(first, last))
+
+
+def refuse_syntax(script: str, where: str) -> list[Statement]:
+    """Parse, turning a syntax error into a ConfigurationError at `where` (a file)."""
+    try:
+        return parse(script)
+    except ScriptSyntaxError as exc:
+        raise ConfigurationError(exc.message, where=f"{where}:{exc.line}", hint=exc.hint) from exc

@@ -1,0 +1,197 @@
+"""Jinja: `.sql.j2` files become SQL, and every line of that SQL remembers where it came from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+    from jinja2.lexer import Token, TokenStream
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A line of a source file."""
+
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+def render(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> str:
+    """Return the SQL that the file stands for; a file that is no `.j2` is verbatim.
+
+    `includes` are the folders in which `{% include %}` and `{% from %}` look, in order.
+    Raises ConfigurationError with the file and line, inside macros and includes too.
+    """
+    text = read_source(path)
+    if path.suffix != ".j2":
+        return text
+    template = _compile(_environment(includes, marked=False), path)
+    rendered = _render(template, path, context)
+    if rendered != _render(template, path, context):
+        raise ConfigurationError(
+            "the template renders to a different text each time",
+            where=f"{path}:1",
+            hint="a random value or a clock has no place in SQL that is compared by its text",
+        )
+    return rendered
+
+
+def origins(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...], rendered: str) -> list[Origin]:
+    """Return the origin of each line of the rendering (line n at index n - 1).
+
+    Falls back to line 1 of the file where the rendering can't be marked without changing it.
+    """
+    lines = rendered.split("\n")
+    if path.suffix != ".j2":
+        return [Origin(path, number) for number, _ in enumerate(lines, 1)]
+    environment = _environment(includes, marked=True)
+    marked = _render(_compile(environment, path), path, context)
+    if MARK.sub("", marked) != rendered:
+        return [Origin(path, 1)] * len(lines)
+    here = Origin(path, 1)
+    found = []
+    for line in marked.split("\n"):
+        marks = MARK.findall(line)
+        if marks:
+            here = Origin(Path(marks[0][0]), int(marks[0][1]))
+        found.append(here)
+        if marks:
+            here = Origin(Path(marks[-1][0]), int(marks[-1][1]))
+    return found
+
+
+MARK = re.compile("\x01([^\x01\x02]*):([0-9]+)\x02")
+
+
+def read_source(path: Path) -> str:
+    """Return the file's text with LF line ends and no BOM.
+
+    Raises ConfigurationError for bytes that are not UTF-8, and for NUL.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(f"can't read {path}: {exc.strerror}") from exc
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigurationError(
+            f"not UTF-8: byte 0x{data[exc.start]:02x}", where=f"{path}:{line}", hint="save the file as UTF-8"
+        ) from exc
+    if "\x00" in text:
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        raise ConfigurationError("the file holds a NUL byte", where=f"{path}:{line}")
+    return text.replace("\r\n", "\n")
+
+
+def identifier(value: str) -> str:
+    """Quote a name for SQL where it needs quotes."""
+    return value if re.fullmatch(r"[a-z_][a-z0-9_]*", value) else '"{}"'.format(value.replace('"', '""'))
+
+
+def literal(value: str | float) -> str:
+    """Write a number or a text as an SQL literal."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int | float):
+        return str(value)
+    quoted = value.replace("'", "''")
+    return f"E'{quoted.replace(chr(92), chr(92) * 2)}'" if "\\" in value else f"'{quoted}'"
+
+
+def jsonb(value: object) -> str:
+    """Write a table of the manifest as a jsonb literal, keys sorted."""
+    return f"{literal(json.dumps(value, sort_keys=True))}::jsonb"
+
+
+@lru_cache(maxsize=16)
+def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
+    import jinja2
+    from jinja2.ext import Extension
+    from jinja2.lexer import Token
+
+    class Marks(Extension):
+        """Puts `\\x01file:line\\x02` before each line of data and each expression."""
+
+        def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+            for token in stream:
+                if token.type == "data":
+                    pieces = token.value.split("\n")
+                    value = "\n".join(f"\x01{stream.filename}:{token.lineno + n}\x02{piece}" for n, piece in enumerate(pieces))
+                    yield Token(token.lineno, "data", value)
+                elif token.type == "variable_begin":
+                    yield Token(token.lineno, "data", f"\x01{stream.filename}:{token.lineno}\x02")
+                    yield token
+                else:
+                    yield token
+
+    def load(name: str) -> tuple[str, str, None]:
+        candidates = [Path(name)] if name.startswith("/") else [folder / name for folder in includes]
+        for path in candidates:
+            if path.is_file():
+                return read_source(path), str(path), None
+        raise jinja2.TemplateNotFound(name)
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(load),
+        undefined=jinja2.StrictUndefined,
+        extensions=[Marks] if marked else [],
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 the output is SQL
+    )
+    environment.filters |= {"ident": identifier, "literal": literal, "jsonb": jsonb}
+    return environment
+
+
+def _compile(environment: Environment, path: Path) -> Template:
+    import jinja2
+
+    try:
+        return environment.get_template(str(path))
+    except jinja2.TemplateSyntaxError as exc:
+        raise ConfigurationError(f"template: {exc.message}", where=f"{exc.filename or path}:{exc.lineno}") from exc
+
+
+def _render(template: Template, path: Path, context: Mapping[str, Any]) -> str:
+    import jinja2
+
+    try:
+        return template.render(context)
+    except jinja2.TemplateSyntaxError as exc:
+        raise ConfigurationError(f"template: {exc.message}", where=f"{exc.filename or path}:{exc.lineno}") from exc
+    except jinja2.TemplateNotFound as exc:
+        raise ConfigurationError(f"no template {exc.name!r} to include", where=_place(exc, path)) from exc
+    except jinja2.UndefinedError as exc:
+        hint = f"known here: {', '.join(sorted(context))}"
+        if "rules" not in context and "'rules' is undefined" in str(exc):
+            hint = "a versioned migration sees names only; a business number reaches the database through a repeatable in schemas/"
+        raise ConfigurationError(f"template: {exc.message}", where=_place(exc, path), hint=hint) from exc
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as exc:
+        raise ConfigurationError(f"template: {exc}", where=_place(exc, path)) from exc
+
+
+def _place(exc: BaseException, path: Path) -> str:
+    """Return `file:line` of the innermost template frame of the traceback."""
+    place = f"{path}:1"
+    trace = exc.__traceback__
+    while trace:
+        name = trace.tb_frame.f_code.co_filename
+        if name.endswith(".j2"):
+            place = f"{name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
