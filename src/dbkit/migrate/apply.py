@@ -93,7 +93,7 @@ def prepare(
     database: Database,
     who: Authority,
 ) -> None:
-    """Make what is missing: the service's schema, the owner's; journal and yoyo's tables, the session's."""
+    """Make what is missing: the service's schema and yoyo's tables, the owner's; the journal, the session's."""
     from psycopg.sql import SQL, Identifier
 
     schema = database.target.schema
@@ -103,7 +103,8 @@ def prepare(
         with connection.transaction():
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
             connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), people))
-    journal.require(watcher, schema)
+    journal.require_yoyo(connection, schema)
+    journal.require(watcher)
 
 
 @dataclass(frozen=True, slots=True)

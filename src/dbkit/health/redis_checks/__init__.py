@@ -1,0 +1,1 @@
+"""One Redis check a file; each module has a `check`."""

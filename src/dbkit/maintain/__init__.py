@@ -1,0 +1,1 @@
+"""Looking after a database that is there: example data, vacuum."""

@@ -1,0 +1,44 @@
+"""Example data, a file a transaction, as the owner."""
+
+from __future__ import annotations
+
+from dbkit.errors import DbkitError
+from dbkit.postgres import journal
+from dbkit.postgres.connect import SESSION, Database, authority, server_error
+from dbkit.postgres.script import ScriptError, send
+from dbkit.source import statements
+from dbkit.source.files import Script, load_seeds
+
+
+def seed(database: Database) -> list[str]:
+    """Send every seed of the service and return their file names.
+
+    Raises DbkitError at the template's line; that file's transaction is rolled back.
+    """
+    target = database.target
+    scripts = load_seeds(target.project, target.service)
+    if not scripts:
+        return []
+    with database.connect("seed") as connection:
+        who = authority(connection, target)
+        if journal.version(connection) == 0:
+            raise DbkitError(f"{target.service} is not migrated yet", hint=f"dbkit migrate {target.service}")
+    with database.connect("seed", role=who.owner, **SESSION) as connection:
+        for script in scripts:
+            connection.execute("BEGIN")
+            try:
+                send(connection, script.text)
+            except ScriptError as exc:
+                connection.execute("ROLLBACK")
+                raise _failure(exc, script) from exc.cause
+            connection.execute("COMMIT")
+    return [script.path.name for script in scripts]
+
+
+def _failure(exc: ScriptError, script: Script) -> DbkitError:
+    text = script.text
+    parsed = statements.parse(text)
+    line = text.count("\n", 0, exc.position - 1) + 1 if exc.position else parsed[min(exc.done, len(parsed) - 1)].line
+    return server_error(
+        exc.cause, doing=f"seed {script.path.name} failed", where=str(script.origin(line)), excerpt=statements.excerpt(text, line)
+    )

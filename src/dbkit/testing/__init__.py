@@ -1,0 +1,1 @@
+"""For pytest users: migrated, isolated databases in milliseconds."""
