@@ -59,7 +59,7 @@ def program(ctx: click.Context, project: Path | None, environment: str | None, o
     ctx.obj = Invocation(project, environment, output_format, verbose, quiet)
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818 named like its base
+class Terminated(KeyboardInterrupt):
     """SIGTERM: end as Ctrl-C does, with the exit code that tells them apart."""
 
     exit_code = 143
@@ -79,32 +79,33 @@ def main(arguments: list[str] | None = None) -> None:
             context["invocation"] = ctx.obj
             program.invoke(ctx)
     except click.exceptions.Exit as exc:
-        code = exc.exit_code
-    except click.ClickException as exc:
-        exc.show()
-        code = exc.exit_code
-    except click.Abort:
-        click.echo("stopped", err=True)
-        code = 130
-    except DbkitError as exc:
-        code = _explain(exc, context)
-    except KeyboardInterrupt as exc:
-        click.echo("interrupted", err=True)
-        code = getattr(exc, "exit_code", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    except OSError as exc:
-        code = _explain(DbkitError(f"{exc.strerror or exc}" + (f": {exc.filename}" if exc.filename else "")), context)
-    except Exception as exc:
-        if "psycopg" not in sys.modules or not isinstance(exc, sys.modules["psycopg"].Error):
-            raise
-        from dbkit.postgres.connect import server_error
+        sys.exit(exc.exit_code)
+    except BaseException as exc:  # noqa: BLE001 what nobody knows is raised again
+        sys.exit(_exit_code(exc, context))
 
-        code = _explain(server_error(exc, doing="the server refused"), context)
-    else:
-        code = 0
-    sys.exit(code)
+
+def _exit_code(exc: BaseException, context: dict[str, Any]) -> int:
+    """Tell the user what happened and return the exit code for it."""
+    match exc:
+        case click.ClickException():
+            exc.show()
+            return exc.exit_code
+        case DbkitError():
+            return _explain(exc, context)
+        case click.Abort() | KeyboardInterrupt():
+            click.echo("interrupted", err=True)
+            return int(getattr(exc, "exit_code", 130))
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        case OSError():
+            return _explain(DbkitError(f"{exc.strerror or exc}" + (f": {exc.filename}" if exc.filename else "")), context)
+        case _ if "psycopg" in sys.modules and isinstance(exc, sys.modules["psycopg"].Error):
+            from dbkit.postgres.connect import server_error
+
+            return _explain(server_error(exc, doing="the server refused"), context)
+        case _:
+            raise exc
 
 
 def _explain(exc: DbkitError, context: dict[str, Any]) -> int:

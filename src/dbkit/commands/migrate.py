@@ -56,7 +56,8 @@ def command(
                 done.append(_show(call, place, to))
             else:
                 done.append(_migrate(call, place, run, to, lock_wait))
-    call.output.as_json and call.output.document({"services": done})
+    if call.output.as_json:
+        call.output.document({"services": done})
     if check and any(entry["pending"] for entry in done):
         raise click.exceptions.Exit(1)
 

@@ -63,7 +63,7 @@ def _run(client: object, words: list[str]) -> bool:
     try:
         connection = client.connection_pool.get_connection()
         try:
-            connection.send_command(*words)
+            connection.send_command(*words)  # type: ignore[no-untyped-call]
             answer = connection.read_response()
         finally:
             client.connection_pool.release(connection)

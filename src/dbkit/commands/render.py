@@ -50,7 +50,9 @@ def _rendered(project: Project, service: str) -> dict[Path, str]:
     if project.service(service).engine == "redis":
         from dbkit.redis.scripts import FUNCTIONS_SINCE, load_scripts
 
-        return {Path(service) / "scripts" / f"{script.name}.lua": script.source(FUNCTIONS_SINCE) for script in load_scripts(project, service)}
+        return {
+            Path(service) / "scripts" / f"{script.name}.lua": script.source(FUNCTIONS_SINCE) for script in load_scripts(project, service)
+        }
     from dbkit.source.files import load_migrations, load_routines
 
     files: dict[Path, str] = {}

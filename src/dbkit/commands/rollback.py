@@ -41,7 +41,9 @@ def command(
     if to is not None and steps is not None:
         raise ConfigurationError("--to and --steps say the same thing twice", hint="give one of them")
     if call.project.service(service).engine != "postgres":
-        raise ConfigurationError(f"{service!r} lives on Redis, where there is nothing to roll back", hint="load the scripts of an older commit")
+        raise ConfigurationError(
+            f"{service!r} lives on Redis, where there is nothing to roll back", hint="load the scripts of an older commit"
+        )
     from dbkit.migrate import plan_rollback, rollback
     from dbkit.postgres.connect import Database
 
@@ -59,9 +61,11 @@ def command(
             undos = rollback(
                 place,
                 call.run(),
-                lambda event: call.output.event(service, event.kind, event.object.partition("/")[2], event.seconds)
-                if event.kind == "rolled back"
-                else call.output.note(f"{service}: {event.text}"),
+                lambda event: (
+                    call.output.event(service, event.kind, event.object.partition("/")[2], event.seconds)
+                    if event.kind == "rolled back"
+                    else call.output.note(f"{service}: {event.text}")
+                ),
                 to=to,
                 steps=steps,
                 lock_wait=lock_wait,

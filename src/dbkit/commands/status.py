@@ -46,9 +46,13 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None) -> Non
                 entry = _document(status)
                 open_items += [(status.service, m.state, m.id.partition("/")[2], m.note) for m in status.migrations if m.state != "applied"]
                 open_items += _routines(status)
-                open_items += [(status.service, "missing", r.partition("/")[2], "deployed, but its file is gone") for r in status.routines_gone]
+                open_items += [
+                    (status.service, "missing", r.partition("/")[2], "deployed, but its file is gone") for r in status.routines_gone
+                ]
             found.append(entry)
-            rows.append([entry["service"], entry["state"], entry["applied"], entry["pending"], entry["routines"], entry["last"], entry["server"]])
+            rows.append(
+                [entry["service"], entry["state"], entry["applied"], entry["pending"], entry["routines"], entry["last"], entry["server"]]
+            )
     if call.output.as_json:
         call.output.document({"services": found})
         return

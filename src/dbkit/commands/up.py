@@ -57,4 +57,5 @@ def url_of(place: object) -> str:
     assert isinstance(place, Database)  # noqa: S101 there are two engines
     if place.server is None:
         return place.conninfo()
-    return f"postgresql:///{quote(place.target.database)}?host={quote(str(place.server.sockets), safe='')}&user={place.target.role('migrator')}"
+    folder = quote(str(place.server.sockets), safe="")
+    return f"postgresql:///{quote(place.target.database)}?host={folder}&user={place.target.role('migrator')}"

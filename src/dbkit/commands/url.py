@@ -24,10 +24,8 @@ def command(call: Invocation, service: str, *, show_password: bool) -> None:
     from dbkit.project.target import mask
 
     target = call.targets((service,))[0]
-    if target.url:
-        url = target.url if show_password else mask(target.url)
-    else:
-        url = _embedded(call, service)
+    shown = target.url if show_password else mask(target.url or "")
+    url = shown if target.url else _embedded(call, service)
     if call.output.as_json:
         call.output.document({"service": service, "url": url})
     else:

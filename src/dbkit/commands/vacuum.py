@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
 
 
-class Minutes(click.ParamType):
+class Minutes(click.ParamType[float]):
     """A time such as 90s, 10min or 2h, in seconds."""
 
     name = "time"

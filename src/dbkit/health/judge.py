@@ -92,8 +92,7 @@ def judge(service: str, check: Judged, rows: list[Measurement], overrides: Mappi
 
 def unknown(service: str, check: Judged, reason: str) -> list[Finding]:
     """Report a check that could not be asked: never as ok."""
-    found = judge(service, check, [Measurement("", None, reason)], {})
-    return found
+    return judge(service, check, [Measurement("", None, reason)], {})
 
 
 def _status(value: float | None, warning: float | None, critical: float | None, direction: str) -> Status:

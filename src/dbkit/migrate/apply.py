@@ -213,4 +213,3 @@ def keep_partitions_ahead(connection: psycopg.Connection[tuple[Any, ...]]) -> No
     for table, months in (entry[:2] for entry in short):
         if months < 2:
             raise ConfigurationError(f"{table} has partitions for {months} months ahead only", hint="call ops.create_partitions() for it")
-

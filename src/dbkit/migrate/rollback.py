@@ -43,7 +43,9 @@ def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, 
         names = [entry.object for entry in applied]
         wanted = next((name for name in names if _is(name, to)), None)
         if wanted is None and to != "0":
-            raise ConfigurationError(f"{to!r} is not applied, so there is no way back to it", hint=f"applied: {', '.join(names) or 'nothing'}")
+            raise ConfigurationError(
+                f"{to!r} is not applied, so there is no way back to it", hint=f"applied: {', '.join(names) or 'nothing'}"
+            )
         chosen = applied[: names.index(wanted)] if wanted else applied
     return [_undo(connection, entry) for entry in chosen]
 
@@ -59,7 +61,8 @@ def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry) -> Undo
     if text is None:
         why = (entry.detail or {}).get("irreversible")
         raise ConfigurationError(
-            f"{entry.object} can't be rolled back: " + (f"it is irreversible ({why})" if why else "no rollback was stored when it was applied"),
+            f"{entry.object} can't be rolled back: "
+            + (f"it is irreversible ({why})" if why else "no rollback was stored when it was applied"),
             hint="write a new migration that goes forward to where you want to be",
         )
     return Undo(entry.object, text, entry.id)

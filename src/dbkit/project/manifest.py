@@ -205,9 +205,9 @@ class _Reader:
 
     def error(self, text: str, kind: type, path: tuple[str, ...]) -> ConfigurationError:
         unknown = re.search(r"unknown field `(\w+)`", text)
-        inner = [p for p in re.findall(r"\.(\w+)", text.partition(" - at `$")[2])]
+        inner = re.findall(r"\.(\w+)", text.partition(" - at `$")[2])
         if unknown:
-            known = [f for f in getattr(kind, "__struct_fields__", ())]
+            known = list(getattr(kind, "__struct_fields__", ()))
             key = unknown[1]
             table = ".".join(path) or "the manifest"
             return ConfigurationError(

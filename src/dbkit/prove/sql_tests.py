@@ -1,9 +1,9 @@
 """SQL tests: blocks of plain SQL whose last statement must return no rows, or which must raise.
 
-    -- test: a currency without an entry is refused
-    -- raises: SH004
-    -- as: app
-    SELECT …
+-- test: a currency without an entry is refused
+-- raises: SH004
+-- as: app
+SELECT …
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class Store:
         import redis as driver
 
         try:
-            client = self.server.client() if self.server else driver.Redis.from_url(self.url, decode_responses=True, socket_connect_timeout=10)
+            client = (
+                self.server.client() if self.server else driver.Redis.from_url(self.url, decode_responses=True, socket_connect_timeout=10)
+            )
         except ValueError as exc:
             raise ConfigurationError(f"not a Redis URL: {mask(self.url)}", hint="redis://host:6379/0, rediss:// or unix:///path") from exc
         try:
@@ -48,7 +50,8 @@ class Store:
                 client.ping()
             except driver.RedisError as exc:
                 raise UnreachableError(
-                    f"can't reach {mask(self.url)}: {exc}", hint="is the server up, and does the URL name the right host, port and password?"
+                    f"can't reach {mask(self.url)}: {exc}",
+                    hint="is the server up, and does the URL name the right host, port and password?",
                 ) from exc
             yield client
         finally:

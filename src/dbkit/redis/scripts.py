@@ -68,7 +68,9 @@ def _read(path: Path, library: Path) -> LuaScript:
     text = read_source(path)
     header = re.match(r"\s*--\[\[\n(.*?)\]\]", text, re.DOTALL)
     if not header:
-        raise ConfigurationError("the script has no header", where=f"{path}:1", hint="--[[ name: purpose, then KEYS, ARGV, RETURNS, ERRORS ]]")
+        raise ConfigurationError(
+            "the script has no header", where=f"{path}:1", hint="--[[ name: purpose, then KEYS, ARGV, RETURNS, ERRORS ]]"
+        )
     sections = _sections(header[1])
     return LuaScript(
         name=path.stem,
@@ -84,7 +86,7 @@ def _read(path: Path, library: Path) -> LuaScript:
 
 
 def _sections(header: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"purpose": []} | {name: [] for name in SECTIONS}
+    found: dict[str, list[str]] = {name: [] for name in ("purpose", *SECTIONS)}
     current = "purpose"
     for line in header.splitlines():
         if line.strip() in SECTIONS:
@@ -154,7 +156,9 @@ def loaded(client: redis.Redis, project: Project, service: str, scripts: Sequenc
 
 
 def _library_code(client: redis.Redis, name: str) -> str | None:
-    answer: Any = client.execute_command("FUNCTION LIST", "LIBRARYNAME", name, "WITHCODE")
+    answer: Any = client.execute_command(  # type: ignore[no-untyped-call]
+        "FUNCTION LIST", "LIBRARYNAME", name, "WITHCODE"
+    )
     for library in answer:
         pairs = dict(library) if isinstance(library, dict) else dict(zip(library[::2], library[1::2], strict=False))
         return str(pairs["library_code"])

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     import psycopg
 
 
-def clear_the_way(
-    connection: psycopg.Connection[tuple[Any, ...]], statements: list[Statement], deployed: Mapping[str, str]
-) -> list[str]:
+def clear_the_way(connection: psycopg.Connection[tuple[Any, ...]], statements: list[Statement], deployed: Mapping[str, str]) -> list[str]:
     """Drop the routines that depend on the relations which the statements drop or reshape.
 
     Works in the caller's transaction, as the owner; the deploy that follows makes them again.
@@ -41,7 +39,10 @@ def clear_the_way(
 def _owners(deployed: Mapping[str, str]) -> dict[str, str]:
     """Map the name of each object to the routine whose text makes it."""
     return {
-        name: routine for routine, text in deployed.items() for statement in parse(text) for name in [*created(statement), *_trigger(statement)]
+        name: routine
+        for routine, text in deployed.items()
+        for statement in parse(text)
+        for name in [*created(statement), *_trigger(statement)]
     }
 
 

@@ -25,9 +25,7 @@ def deployment_order(routines: list[Routine]) -> list[Routine]:
                 makes.setdefault(made, routine.id)
         needs[routine.id] = {name for statement in statements for name in _named(statement)}
     graph = {
-        routine.id: sorted(
-            ({makes[name] for name in needs[routine.id] if name in makes} | set(_declared(routine, by_id))) - {routine.id}
-        )
+        routine.id: sorted(({makes[name] for name in needs[routine.id] if name in makes} | set(_declared(routine, by_id))) - {routine.id})
         for routine in routines
     }
     return [by_id[name] for name in ordered(graph, where=lambda name: f"{by_id[name].script.path}:1")]

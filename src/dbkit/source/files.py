@@ -245,7 +245,9 @@ def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
     for shared in project.service(service).shared:
         folders = [root / shared for root in shared_folders(project.root)]
         if not any(folder.is_dir() for folder in folders):
-            raise ConfigurationError(f"no shared folder {shared!r} for service {service!r}", hint=f"looked in {', '.join(map(str, folders))}")
+            raise ConfigurationError(
+                f"no shared folder {shared!r} for service {service!r}", hint=f"looked in {', '.join(map(str, folders))}"
+            )
         for folder in reversed(folders):
             files |= {f"{shared}/{name}": path for name, path in _tree(folder).items() if not name.startswith("health/")}
     return files | _tree(project.folder(service, "routines"))

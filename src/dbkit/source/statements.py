@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dbkit.errors import ConfigurationError, DbkitError
-
-if TYPE_CHECKING:
-    from postgast import pg_query_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def _syntax_error(script: str, message: str, cursor: int) -> ScriptSyntaxError:
             line,
             "only psql knows it: write the SQL that it stands for",
         )
-    if re.search(r"(?im)^\s*copy\b.*\bfrom\s+stdin\b", "\n".join(script.split("\n")[: line])):
+    if re.search(r"(?im)^\s*copy\b.*\bfrom\s+stdin\b", "\n".join(script.split("\n")[:line])):
         return ScriptSyntaxError(
             "COPY … FROM stdin with inline data is not supported yet",
             line,
@@ -167,7 +164,10 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
         case "rename_stmt" if node.subname == schema and "SCHEMA" in statement.text.upper():
             return f"dbkit owns the service's schema {schema!r}", "remove the statement"
         case "variable_set_stmt" if node.name == "standard_conforming_strings":
-            return "SET standard_conforming_strings has no effect on the rest of a script that is sent whole", "remove it and write E'…' literals"
+            return (
+                "SET standard_conforming_strings has no effect on the rest of a script that is sent whole",
+                "remove it and write E'…' literals",
+            )
         case "variable_set_stmt" if re.search(r"(?i)read\s+only", statement.text) and "TRANSACTION" in node.name.upper():
             return "SET TRANSACTION READ ONLY can't be undone: the mark could not be written", "remove it"
         case _ if transactional and (name := needs_no_transaction(statement)):

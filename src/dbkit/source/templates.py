@@ -88,9 +88,7 @@ def read_source(path: Path) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        raise ConfigurationError(
-            f"not UTF-8: byte 0x{data[exc.start]:02x}", where=f"{path}:{line}", hint="save the file as UTF-8"
-        ) from exc
+        raise ConfigurationError(f"not UTF-8: byte 0x{data[exc.start]:02x}", where=f"{path}:{line}", hint="save the file as UTF-8") from exc
     if "\x00" in text:
         line = text.count("\n", 0, text.index("\x00")) + 1
         raise ConfigurationError("the file holds a NUL byte", where=f"{path}:{line}")
