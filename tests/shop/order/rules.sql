@@ -98,7 +98,7 @@ SELECT orders.create_order(
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT o.tax, o.total
 FROM orders.orders AS o
-WHERE o.user_id = 1 AND o.created_at = now() AND (o.tax, o.total) <> (56, 1156);
+WHERE o.user_id = 1 AND o.created_at = now() AND (o.tax, o.total) IS DISTINCT FROM (56, 1156);
 
 -- test: below the minimum there is no way around the function
 -- raises: SH001

@@ -89,7 +89,9 @@ SELECT c.outcome, again.outcome
 FROM orders.orders AS o
 CROSS JOIN LATERAL orders.confirm_order(901, o.id) AS c
 CROSS JOIN LATERAL orders.confirm_order(901, o.id) AS again
-WHERE o.user_id = 901 AND (c.outcome, c.state, again.outcome) <> ('expired', 'expired', 'expired');
+WHERE
+    o.user_id = 901
+    AND (c.outcome, c.state, again.outcome) IS DISTINCT FROM ('expired', 'expired', 'expired');
 
 -- test: an order can't expire before its time
 -- raises: SH012
@@ -122,7 +124,7 @@ CROSS JOIN LATERAL orders.cancel_order(901, o.id) AS d
 WHERE
     o.user_id = 901
     AND (a.outcome, b.outcome, c.outcome, d.outcome, d.version)
-    <> ('confirmed', 'unchanged', 'cancelled', 'unchanged', 3);
+    IS DISTINCT FROM ('confirmed', 'unchanged', 'cancelled', 'unchanged', 3);
 
 -- test: an order that leaves pending gives its slot back
 SELECT orders.create_order(
@@ -202,7 +204,7 @@ CROSS JOIN LATERAL orders.record_parcel(901, o.id, 1, 'post', 'T1', now()) AS f 
 CROSS JOIN LATERAL orders.record_parcel(901, o.id, 1, 'post') AS g (next_version)
 WHERE
     o.user_id = 901
-    AND (a.added, b.added, f.first_version, g.next_version) <> (TRUE, FALSE, 1, 2);
+    AND (a.added, b.added, f.first_version, g.next_version) IS DISTINCT FROM (TRUE, FALSE, 1, 2);
 SELECT d.document
 FROM (
     SELECT orders.get_order(901, orders.find_order(901, o.order_number)) AS document
