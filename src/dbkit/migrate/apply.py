@@ -49,7 +49,7 @@ def migrate(database: Database, run: Run, listener: Listener, *, to: str | None 
             return plan
         with exclusive(database, watcher, plan.authority, listener, lock_wait) as connection:
             prepare(connection, watcher, database, plan.authority)
-            plan = make_plan(database, watcher, to=to)
+            plan = make_plan(database, watcher, to=to, sources=plan.sources)
             deployed = deployed_after(watcher, plan.state)
             Execution(database, connection, run, listener, deployed).execute(plan)
     return plan
@@ -124,7 +124,7 @@ class Execution:
         after = plan.routines.after
         if dropped:
             with self.database.connect("migrate") as reader:
-                after = make_plan(self.database, reader).routines.after
+                after = make_plan(self.database, reader, sources=plan.sources).routines.after
         deploy(self.connection, self.run, after, self._told)
         keep_partitions_ahead(self.connection)
 

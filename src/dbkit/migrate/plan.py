@@ -12,7 +12,7 @@ from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import RoutinePlan, plan_routines
 from dbkit.source import statements
 from dbkit.source.checksum import text_hash, token_hash
-from dbkit.source.files import Migration, load_migrations, load_routines
+from dbkit.source.files import Migration, Routine, load_migrations, load_routines
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,10 +32,19 @@ class PlannedMigration:
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """The files of a service, rendered for the roles of a server."""
+
+    migrations: tuple[Migration, ...]
+    routines: tuple[Routine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that one service's run would do, in order, and what it found on the way."""
 
     service: str
+    sources: Sources
     authority: Authority
     migrations: tuple[PlannedMigration, ...]
     routines: RoutinePlan
@@ -48,10 +57,12 @@ class Plan:
         return not (self.migrations or self.routines.before or self.routines.after)
 
 
-def make_plan(database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None = None) -> Plan:
+def make_plan(
+    database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None = None, sources: Sources | None = None
+) -> Plan:
     """Read files and journal and compare. Writes nothing.
 
-    `to` is the last migration wanted (its name, or `service/name`). Raises ConfigurationError
+    `to` is the last migration wanted (its name, or `service/name`); `sources` are the files, where they were read before. Raises ConfigurationError
     for whatever stands against a run: an edited, missing or out-of-order migration, a
     statement that can't run where it stands.
     """
@@ -59,16 +70,19 @@ def make_plan(database: Database, connection: psycopg.Connection[tuple[Any, ...]
     found = authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    files = load_migrations(target.project, target.service)
+    sources = sources or Sources(
+        tuple(load_migrations(target.project, target.service)), tuple(load_routines(target.project, target.service, found.roles))
+    )
+    files = list(sources.migrations)
     _refuse_missing(files, state)
     cosmetic = _compare_applied(connection, files, state)
     pending = _up_to([m for m in files if not is_applied(m, state)], to, files)
-    routines = load_routines(target.project, target.service, found.roles)
     return Plan(
         service=target.service,
+        sources=sources,
         authority=found,
         migrations=tuple(_planned(m, files, state, database) for m in pending),
-        routines=plan_routines(routines, state, found.major),
+        routines=plan_routines(list(sources.routines), state, found.major),
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
         state=state,

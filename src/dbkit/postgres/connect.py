@@ -63,6 +63,7 @@ def connect(conninfo: str, purpose: str, **settings: str) -> psycopg.Connection[
         return psycopg.connect(
             conninfo,
             autocommit=True,
+            prepare_threshold=None,  # DISCARD ALL and poolers take prepared statements away
             options=options or None,
             application_name=f"dbkit/{purpose}",
             connect_timeout=given.get("connect_timeout") or 10,

@@ -97,7 +97,7 @@ def _sections(header: str) -> dict[str, list[str]]:
 
 
 def _numbered(lines: list[str]) -> tuple[str, ...]:
-    return tuple(match[1] for line in lines if (match := re.match(r"\s*\d+\s+(\w+)", line)))
+    return tuple(match[1] for line in lines if (match := re.match(r"\s*\d+(?:\.\.)?\s+(\w+)", line)))
 
 
 def _paste(text: str, library: Path, path: Path) -> str:

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from dbkit.health import Finding
 
 
+MOST_ROWS = 5  # of one check; JSON has them all
+
+
 def show(output: Output, findings: Sequence[Finding], *, everything: bool) -> None:
     """Print what is not ok (or everything), then why and what to do, then a count."""
     shown = [finding for finding in findings if everything or finding.status != "ok"]
-    if shown:
-        rows = [
-            [f.status, f.service, f.title, f.object, number(f.value, f.unit), limits(f), f.detail.replace("\n", " ")[:90]] for f in shown
-        ]
+    rows = _rows(shown)
+    if rows:
         output.table(["status", "service", "check", "object", "value", "limit", "detail"], rows, right=["value"], status="status")
         output.line()
     _explain(output, [finding for finding in shown if finding.status != "ok"])
@@ -27,6 +28,36 @@ def show(output: Output, findings: Sequence[Finding], *, everything: bool) -> No
     summary = ", ".join(f"{counts[status]} {status}" for status in ("critical", "warning", "unknown", "ok") if counts[status])
     worst = findings[0].status if findings else "ok"
     output.line(f"{services} service{'' if services == 1 else 's'}: {summary}", style=STYLES.get(worst))
+
+
+def _rows(findings: Sequence[Finding]) -> list[list[str]]:
+    """Tell once what several services say of the server that they share, and a check's worst rows only."""
+    services: dict[tuple[str, str, str], list[str]] = {}
+    first: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.status, finding.check, finding.object)
+        first.setdefault(key, finding)
+        if finding.service not in services.setdefault(key, []):
+            services[key].append(finding.service)
+    rows: list[list[str]] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for key, f in first.items():
+        seen[key[:2]] += 1
+        if seen[key[:2]] <= MOST_ROWS:
+            named = services[key][0] if len(services[key]) == 1 else f"{services[key][0]} +{len(services[key]) - 1}"
+            rows.append([f.status, named, f.title, f.object, number(f.value, f.unit), limits(f), _short(f.detail)])
+        elif seen[key[:2]] == MOST_ROWS + 1:
+            more = sum(other[:2] == key[:2] for other in first) - MOST_ROWS
+            rows.append([f.status, "", f.title, f"… and {more} more", "", "", ""])
+    return rows
+
+
+def _short(detail: str) -> str:
+    text = " ".join(detail.split())
+    return text if len(text) <= MOST_DETAIL else text[: MOST_DETAIL - 1] + "…"
+
+
+MOST_DETAIL = 90
 
 
 def _explain(output: Output, findings: Sequence[Finding]) -> None:

@@ -76,6 +76,7 @@ def deploy(
         return
     with connection.transaction():
         connection.execute("SET LOCAL check_function_bodies = off")
+        connection.execute("SET LOCAL client_min_messages = warning")  # IF EXISTS finds nothing the first time
         for routine in routines:
             _deploy_one(connection, routine)
             done(routine)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Environment, FileSystemBytecodeCache, Template
     from jinja2.lexer import Token, TokenStream
 
 
@@ -147,6 +147,7 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
         loader=jinja2.FunctionLoader(load),
         undefined=jinja2.StrictUndefined,
         extensions=[Marks] if marked else [],
+        bytecode_cache=_bytecode_cache(),
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -154,6 +155,16 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
     )
     environment.filters |= {"ident": identifier, "literal": literal, "jsonb": jsonb}
     return environment
+
+
+def _bytecode_cache() -> FileSystemBytecodeCache | None:
+    """Keep compiled templates in the user's temporary folder: compiling is most of a run that finds nothing to do."""
+    import jinja2
+
+    try:
+        return jinja2.FileSystemBytecodeCache()
+    except (RuntimeError, OSError):
+        return None  # no folder there that only this user can write
 
 
 def _compile(environment: Environment, path: Path) -> Template:

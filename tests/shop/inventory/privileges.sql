@@ -47,9 +47,10 @@ SELECT slot FROM inventory.inventory_reservation_slots;
 -- test: the app cannot write a movement
 -- raises: 42501
 -- as: app
-INSERT INTO inventory.inventory_movements (product_id, bucket, kind, quantity) VALUES (1, 0, 'transfer', 1);
+INSERT INTO inventory.inventory_movements (product_id, bucket, kind, quantity)
+VALUES (1, 0, 'transfer', 1);
 
--- test: the app cannot move an alerts threshold
+-- test: the app cannot move an alert's threshold
 -- raises: 42501
 -- as: app
 UPDATE inventory.inventory_alerts SET threshold = 0;
@@ -77,7 +78,9 @@ SELECT id FROM audit.row_changes;
 -- test: the app cannot settle past the functions
 -- raises: 42501
 -- as: app
-SELECT inventory.settle_reservations(ARRAY['00000000-0000-7000-8000-000000900001']::uuid[], 'confirmed');
+SELECT inventory.settle_reservations(
+    ARRAY['00000000-0000-7000-8000-000000900001']::uuid[], 'confirmed'
+);
 
 -- test: the app cannot split stock
 -- raises: 42501
@@ -92,7 +95,8 @@ SELECT user_id FROM inventory.inventory_reservations;
 -- test: readonly cannot reserve
 -- raises: 42501
 -- as: readonly
-SELECT r.state FROM inventory.reserve_inventory('00000000-0000-7000-8000-000000900001', 1, '[]') AS r;
+SELECT r.state
+FROM inventory.reserve_inventory('00000000-0000-7000-8000-000000900001', 1, '[]') AS r;
 
 -- test: readonly reads the figures
 -- as: readonly

@@ -80,13 +80,13 @@ WHERE r.limit_value IS DISTINCT FROM f.field;
 -- test: a refused order leaves nothing behind, and its key is free again
 SELECT o.outcome
 FROM orders.create_order(
-    1, 'again', 'USD', '[]', 'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
+    901, 'again', 'USD', '[]', 'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
 ) AS o
 WHERE o.outcome <> 'refused' OR o.violations -> 0 ->> 'code' <> 'SH001' OR o.order_id IS NOT NULL;
 SELECT 'left'
 FROM orders.idempotency_keys AS k
 FULL JOIN orders.outbox_events AS e ON TRUE
-WHERE k.user_id = 1 OR e.created_at = now();
+WHERE k.user_id = 901 OR e.created_at = now();
 
 -- test: rounding happens once, at the line, half away from zero
 SELECT orders.create_order(
