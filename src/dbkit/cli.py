@@ -76,8 +76,10 @@ def main(arguments: list[str] | None = None) -> None:
     context: dict[str, Any] = {}
     try:
         with program.make_context("dbkit", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
-            context["invocation"] = ctx.obj
-            program.invoke(ctx)
+            try:
+                program.invoke(ctx)
+            finally:
+                context["invocation"] = ctx.obj  # the group's own callback makes it
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except BaseException as exc:  # noqa: BLE001 what nobody knows is raised again

@@ -83,6 +83,10 @@ def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None
                 _tell(call, place.service, event)
 
         plan = migrate(place, run, told, to=to, lock_wait=lock_wait)
+    if place.target.project.manifest.migrate.out_of_order == "warn":
+        for planned in plan.migrations:
+            if planned.out_of_order:
+                call.output.note(f"{place.service}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
         call.output.event(place.service, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
     if routines:

@@ -12,7 +12,7 @@ from typing import Any
 from dbkit.lint.parsed import Sql, constraint_is, definition, strings
 from dbkit.source.statements import Statement
 
-Name = tuple[str, str]  # schema (empty: as the search_path has it) and name
+Name = tuple[str, str]  # schema (the service's, where none is written) and name
 
 
 @dataclass(slots=True)
@@ -73,20 +73,20 @@ class Catalogue:
             case "create_stmt":
                 self._create(sql, statement)
             case "alter_table_stmt":
-                if table := self.tables.get(_name(node.relation)):
+                if table := self.tables.get(_name(sql, node.relation)):
                     for command in node.cmds:
                         _alter(table, sql, command.alter_table_cmd)
             case "index_stmt":
-                if table := self.tables.get(_name(node.relation)):
+                if table := self.tables.get(_name(sql, node.relation)):
                     table.indexes.append(_index(sql, statement))
             case "drop_stmt":
-                self._drop(node)
+                self._drop(sql, node)
             case "rename_stmt":
-                self._rename(node)
+                self._rename(sql, node)
 
     def _create(self, sql: Sql, statement: Statement) -> None:
         node = statement.node
-        name = _name(node.relation)
+        name = _name(sql, node.relation)
         if name in self.tables and node.if_not_exists:
             return
         table = Table(
@@ -100,21 +100,21 @@ class Catalogue:
         for element in node.table_elts:
             _define(table, sql, element)
 
-    def _drop(self, node: Any) -> None:
+    def _drop(self, sql: Sql, node: Any) -> None:
         from postgast import pg_query_pb2 as pb
 
         for item in node.objects:
             parts = strings(item.list.items)
             if node.remove_type == pb.OBJECT_TABLE:
-                self.tables.pop((parts[-2] if len(parts) > 1 else "", parts[-1]), None)
+                self.tables.pop((parts[-2] if len(parts) > 1 else sql.schema, parts[-1]), None)
             elif node.remove_type == pb.OBJECT_INDEX:
                 for table in self:
                     table.indexes = [index for index in table.indexes if index.name != parts[-1]]
 
-    def _rename(self, node: Any) -> None:
+    def _rename(self, sql: Sql, node: Any) -> None:
         from postgast import pg_query_pb2 as pb
 
-        name = _name(node.relation)
+        name = _name(sql, node.relation)
         if node.rename_type == pb.OBJECT_TABLE and name in self.tables:
             table = self.tables.pop(name)
             table.name = (name[0], node.newname)
@@ -129,8 +129,8 @@ class Catalogue:
                 index.name = node.newname
 
 
-def _name(relation: Any) -> Name:
-    return (relation.schemaname, relation.relname)
+def _name(sql: Sql, relation: Any) -> Name:
+    return (relation.schemaname or sql.schema, relation.relname)
 
 
 def _define(table: Table, sql: Sql, element: Any) -> None:
@@ -165,7 +165,7 @@ def _constrain(table: Table, sql: Sql, node: Any, column: tuple[str, ...]) -> No
     is_primary = constraint_is(node, "PRIMARY")
     if constraint_is(node, "FOREIGN"):
         columns = tuple(strings(node.fk_attrs)) or column
-        table.foreign_keys.append(ForeignKey(node.conname, columns, _name(node.pktable), sql, node.location))
+        table.foreign_keys.append(ForeignKey(node.conname, columns, _name(sql, node.pktable), sql, node.location))
     elif is_primary or constraint_is(node, "UNIQUE"):
         columns = tuple(strings(getattr(node, "keys"))) or column or _columns_of(table, node.indexname)  # noqa: B009 protobuf's field, not dict.keys
         suffix = "pkey" if is_primary else "_".join((*columns, "key"))

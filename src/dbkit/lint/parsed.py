@@ -143,6 +143,12 @@ class Function:
         return bool(self.statement.kind == "create_function_stmt" and self.statement.node.is_procedure)
 
     @property
+    def parameters(self) -> frozenset[str]:
+        """Return the names of the parameters."""
+        parameters = self.statement.node.parameters if self.name else ()
+        return frozenset(item.function_parameter.name for item in parameters)
+
+    @property
     def is_trigger(self) -> bool:
         return self.returns in {"trigger", "event_trigger"}
 
@@ -165,11 +171,11 @@ class Function:
         """Return a hit at the function itself."""
         return self.sql.hit_statement(self.statement, message, level)
 
-    def hit_body(self, line: int, message: str) -> Hit:
+    def hit_body(self, line: int, message: str, level: Level | None = None) -> Hit:
         """Return a hit at a line of the body, counted as PL/pgSQL does: 1 is the line of the opening quote."""
         number = self.sql.line(self.body_offset) + max(line, 1) - 1
         text = self.sql.text.split("\n")[number - 1]
-        return Hit(number, message, len(text) - len(text.lstrip()) + 1)
+        return Hit(number, message, len(text) - len(text.lstrip()) + 1, level)
 
 
 def _function(sql: Sql, statement: Statement) -> Function:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 # What is wrong whatever the types are. "x.y is not a known variable" is not among them: x may be a row.
@@ -23,20 +25,38 @@ _QUALIFIED = re.compile(r"\b(\w+)(\s+(?:CONSTANT\s+)?)(?!pg_catalog\.)[a-z_]\w*\
 _DECLARATIONS = re.compile(r"\bDECLARE\b.*?\bBEGIN\b", re.DOTALL | re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
     """The tree of a body, or what is wrong with it; neither where libpg_query can't tell.
 
     `line` counts as PL/pgSQL does: 1 is the line of the opening quote.
     """
 
-    tree: Any = None
+    tree: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     line: int = 1
 
-    def nodes(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Yield every node of a kind, outer ones first: stmt_commit, stmt_dynexecute, exception."""
-        return find_nodes(self.tree, f"PLpgSQL_{kind}")
+    @cached_property
+    def _nodes(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        _collect(self.tree, found)
+        return found
+
+    def nodes(self, kind: str) -> list[dict[str, Any]]:
+        """Return every node of a kind, outer ones first: stmt_commit, stmt_dynexecute, exception."""
+        return self._nodes.get(f"PLpgSQL_{kind}", [])
+
+
+def _collect(tree: Any, found: dict[str, list[dict[str, Any]]]) -> None:
+    for key, value in tree.items():
+        if key.startswith("PLpgSQL_"):
+            found[key].append(value)
+        if isinstance(value, dict):
+            _collect(value, found)
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, dict):
+                    _collect(item, found)
 
 
 def find_nodes(tree: Any, name: str) -> Iterator[dict[str, Any]]:
@@ -63,7 +83,7 @@ def _attempt(text: str) -> Compiled | None:
     import postgast
 
     try:
-        return Compiled(tree=postgast.parse_plpgsql(text))
+        return Compiled(tree={"functions": postgast.parse_plpgsql(text)})
     except json.JSONDecodeError as exc:
         return _repaired(exc.doc)
     except postgast.PgQueryError as exc:
@@ -76,7 +96,7 @@ def _attempt(text: str) -> Compiled | None:
 def _repaired(document: str) -> Compiled | None:
     """Read the JSON of a trigger function, in which libpg_query closes one brace too many for each TG_ variable."""
     try:
-        return Compiled(tree=json.loads(re.sub(r"(?<=[\[,])\{\}\}", "{}", document)))
+        return Compiled(tree={"functions": json.loads(re.sub(r"(?<=[\[,])\{\}\}", "{}", document))})
     except json.JSONDecodeError:
         return None
 

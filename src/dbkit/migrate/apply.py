@@ -43,8 +43,7 @@ def migrate(database: Database, run: Run, listener: Listener, *, to: str | None 
     """
     with database.connect("migrate", **SESSION) as watcher:
         plan = make_plan(database, watcher, to=to)
-        if plan.authority.in_recovery:
-            raise DbkitError(f"{database.service}: this server is a standby, where nothing can be written", hint="name the primary")
+        refuse_standby(database, plan.authority)
         if plan.is_empty:
             return plan
         with exclusive(database, watcher, plan.authority, listener, lock_wait) as connection:
@@ -53,6 +52,12 @@ def migrate(database: Database, run: Run, listener: Listener, *, to: str | None 
             deployed = deployed_after(watcher, plan.state)
             Execution(database, connection, run, listener, deployed).execute(plan)
     return plan
+
+
+def refuse_standby(database: Database, who: Authority) -> None:
+    """Raise where nothing can be written."""
+    if who.in_recovery:
+        raise DbkitError(f"{database.service}: this server is a standby, where nothing can be written", hint="name the primary")
 
 
 @contextmanager

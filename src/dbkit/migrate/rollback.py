@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
-from dbkit.migrate.apply import Event, Listener, exclusive, record_end, retake
+from dbkit.migrate.apply import Event, Listener, exclusive, record_end, refuse_standby, retake
 from dbkit.migrate.plan import IS_APPLIED
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -35,6 +35,7 @@ def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, 
 
     Raises ConfigurationError where any stored text is missing, before anything runs.
     """
+    journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, database.service)
     applied = [e for e in state.values() if e.kind == "migration" and e.event in IS_APPLIED]
     applied.sort(key=lambda entry: entry.id, reverse=True)
@@ -75,6 +76,7 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
     """
     with database.connect("rollback", **SESSION) as watcher:
         who = authority(watcher, database.target)
+        refuse_standby(database, who)
         with exclusive(database, watcher, who, listener, lock_wait) as connection:
             undos = plan_rollback(database, watcher, to=to, steps=steps)
             for undo in undos:

@@ -35,12 +35,13 @@ def run_in_transaction(
     import psycopg
 
     started = time.monotonic()
+    text = statements.strip_restrict(text)
     connection.execute("BEGIN")
     try:
         connection.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
         xid = _one(connection, "SELECT pg_current_xact_id()::text")
         before()
-        script.send(connection, statements.strip_restrict(text))
+        script.send(connection, text)
         connection.execute(script.RESTORE.encode())
         if _one(connection, "SELECT pg_current_xact_id_if_assigned()::text") != xid:
             raise _left_transaction(name)

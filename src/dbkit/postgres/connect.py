@@ -60,9 +60,10 @@ def connect(conninfo: str, purpose: str, **settings: str) -> psycopg.Connection[
         raise UnreachableError(f"not a PostgreSQL URL: {mask(conninfo)}", hint="postgresql://user@host:5432/database") from exc
     options = " ".join([str(given.get("options") or ""), *(f"-c {name}={_escape(value)}" for name, value in settings.items())]).strip()
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             conninfo,
             autocommit=True,
+            client_encoding="UTF8",  # whatever the database or PGCLIENTENCODING says: scripts are sent as UTF-8
             prepare_threshold=None,  # DISCARD ALL and poolers take prepared statements away
             options=options or None,
             application_name=f"dbkit/{purpose}",
@@ -73,6 +74,9 @@ def connect(conninfo: str, purpose: str, **settings: str) -> psycopg.Connection[
         )
     except psycopg.OperationalError as exc:
         raise _unreachable(exc, conninfo) from exc
+    if not (connection.info.parameter_status("DateStyle") or "").startswith("ISO"):
+        connection.execute("SET DateStyle = ISO")  # the only one that the driver reads
+    return connection
 
 
 def _escape(value: str) -> str:

@@ -12,7 +12,8 @@ import msgspec
 
 from dbkit.errors import ConfigurationError, nearest
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+NAME = r"^[a-z][a-z0-9_]{0,39}$"
+Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 Rule = bool | int | float | str | dict[str, int]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^\d+(ms|s|min)$")]
 
@@ -186,6 +187,8 @@ class _Reader:
             for inner, endpoint in self.table(environment, "services", "environments", name).items():
                 self.convert(endpoint, Endpoint, "environments", name, "services", inner)
             self.convert(environment, Environment, "environments", name)
+        for name, threshold in self.table(raw.get("health"), "thresholds", "health").items():
+            self.convert(threshold, Threshold, "health", "thresholds", name)
         for name, kind in (("project", ProjectTable), ("migrate", MigratePolicy), ("lint", LintPolicy), ("health", HealthPolicy)):
             if name in raw:
                 self.convert(raw[name], kind, name)
@@ -195,6 +198,12 @@ class _Reader:
         value = raw.get(key, {}) if isinstance(raw, dict) else {}
         if not isinstance(value, dict):
             raise ConfigurationError(f"{key!r} must be a table", where=self.where(*path, key))
+        for name in value:
+            if not re.match(NAME, name):
+                raise ConfigurationError(
+                    f"{name!r} in {'.'.join((*path, key))} is not a name: lower-case letters, digits and _, a letter first",
+                    where=self.where(*path, key, name),
+                )
         return value
 
     def convert(self, raw: Any, kind: type[T], *path: str) -> T:
@@ -231,8 +240,9 @@ class _Reader:
                 here = (*table, key[1])
             else:
                 continue
-            if len(here) > depth and here == path[: len(here)]:
-                best, depth = number, len(here)
+            reached = min(len(here), len(path))
+            if reached > depth and here[:reached] == path[:reached]:
+                best, depth = number, reached
         return f"{self.path}:{best}"
 
     def check(self, manifest: Manifest) -> None:

@@ -144,7 +144,7 @@ def mask(url: str) -> str:
         secret = parts.password
     except ValueError:
         return re.sub(r"//.*@", "//***@", masked)
-    if secret is None:
-        return masked
+    if secret is None:  # nor is one seen where a character of it should have been percent-encoded
+        return re.sub(r"(://[^:/?#@]*):(.*)@", r"\1:***@", masked)
     userinfo, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{userinfo.partition(':')[0]}:***@{host}").geturl()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 
 def text_hash(text: str) -> str:
@@ -14,17 +15,45 @@ def text_hash(text: str) -> str:
 def token_hash(text: str) -> str:
     """Return the SHA-256 over PostgreSQL's scanner tokens, in hex.
 
-    Comments, white space, line ends and the case of what PostgreSQL folds don't count; a dollar-quoted body that scans as SQL
-    is taken token by token as well, its delimiter left out.
+    Comments, white space, line ends and the case of what PostgreSQL folds don't count; a dollar-quoted body of a function or
+    DO block in sql or plpgsql is taken token by token as well, its delimiter left out. Any other dollar-quoted text is data.
+    A text that does not scan is taken as it is.
     """
+    import postgast
+
     digest = hashlib.sha256()
-    for token in _tokens(text.encode()):
-        digest.update(token)
-        digest.update(b"\x00")
+    try:
+        for token in _tokens(text.encode(), bodies=True):
+            digest.update(token)
+            digest.update(b"\x00")
+    except postgast.PgQueryError:
+        return text_hash(f"\x00{text}")
     return digest.hexdigest()
 
 
-def _tokens(sql: bytes) -> Iterator[bytes]:
+def _tokens(sql: bytes, *, bodies: bool) -> Iterator[bytes]:
+    import postgast
+
+    for statement in _statements(sql):
+        has_body = bodies and _has_body(statement)
+        previous = b""
+        for piece in statement:
+            body = _dollar_body(piece) if has_body and (previous == b"as" or statement[0] == b"do") else None
+            previous = piece
+            if body is None:
+                yield piece
+                continue
+            try:
+                inner = list(_tokens(body, bodies=False))
+            except postgast.PgQueryError:
+                inner = [body]
+            yield b"$$"
+            yield from inner
+            yield b"$$"
+
+
+def _statements(sql: bytes) -> Iterator[list[bytes]]:
+    """Yield the tokens up to each semicolon, comments left out, keywords and bare names in lower case."""
     import postgast
 
     comments = {
@@ -33,22 +62,29 @@ def _tokens(sql: bytes) -> Iterator[bytes]:
     }
     no_keyword = postgast.pg_query_pb2.KeywordKind.Value("NO_KEYWORD")
     identifier = postgast.pg_query_pb2.Token.Value("IDENT")
+    statement: list[bytes] = []
     for token in postgast.scan(sql.decode()).tokens:
         if token.token in comments:
             continue
         piece = sql[token.start : token.end]
-        body = _dollar_body(piece)
-        if body is None:
-            folded = token.keyword_kind != no_keyword or (token.token == identifier and not piece.startswith(b'"'))
-            yield piece.lower() if folded else piece
-            continue
-        try:
-            inner = list(_tokens(body))
-        except postgast.PgQueryError:
-            inner = [body]
-        yield b"$$"
-        yield from inner
-        yield b"$$"
+        folded = token.keyword_kind != no_keyword or (token.token == identifier and not piece.startswith(b'"'))
+        statement.append(piece.lower() if folded else piece)
+        if piece == b";":
+            yield statement
+            statement = []
+    if statement:
+        yield statement
+
+
+def _has_body(statement: list[bytes]) -> bool:
+    """Say whether the statement makes or runs a body in sql or plpgsql, where white space means nothing."""
+    if statement[0] != b"do" and not (statement[0] == b"create" and {b"function", b"procedure"} & set(statement[1:4])):
+        return False
+    language = b"plpgsql" if statement[0] == b"do" else b""
+    for word, following in pairwise(statement):
+        if word == b"language":
+            language = following.strip(b"'\"").lower()
+    return language in {b"sql", b"plpgsql"}
 
 
 def _dollar_body(piece: bytes) -> bytes | None:

@@ -133,16 +133,26 @@ def _recognised(path: Path) -> re.Match[str] | None:
     match = SUFFIX.match(name)
     if match and re.fullmatch(r"[0-9]+[A-Za-z0-9_-]*", match["stem"]) and path.is_file() and not path.is_symlink():
         return match
-    reason, hint = "not a migration's name", "NNNN_what_it_does.sql, or .rollback.sql, with .j2 for a template"
+    hint = "NNNN_what_it_does.sql, or .rollback.sql, with .j2 for a template"
+    raise _not_ours(path, *(_stray(path) or ("not a migration's name", hint)))
+
+
+def _not_ours(path: Path, reason: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(f"{path.name!r} is {reason}, and is neither run nor skipped", where=f"{path}:1", hint=hint)
+
+
+def _stray(path: Path) -> tuple[str, str] | None:
+    """Say what a file is that nobody means as source, and what to do with it; None if nothing speaks against it."""
+    name = path.name
     if path.is_symlink():
-        reason, hint = "a link", "put the file itself here"
-    elif name.startswith("._"):
-        reason, hint = "a file that macOS left behind", "delete it"
-    elif name.endswith(("~", ".bak", ".orig", ".swp", ".rej")) or name.startswith(("#", ".#")):
-        reason, hint = "an editor's or a merge's left-over", "delete it"
-    elif SUFFIX.match(name.lower()):
-        reason = "not lower case" if name != name.lower() else reason
-    raise ConfigurationError(f"{name!r} is {reason}, and is neither run nor skipped", where=f"{path}:1", hint=hint)
+        return "a link", "put the file itself here"
+    if name.startswith("._"):
+        return "a file that macOS left behind", "delete it"
+    if name.endswith(("~", ".bak", ".orig", ".swp", ".rej")) or name.startswith(("#", ".#")):
+        return "an editor's or a merge's left-over", "delete it"
+    if SUFFIX.match(name.lower()) and not SUFFIX.match(name):
+        return "not lower case", "write the suffix as .sql or .sql.j2"
+    return None
 
 
 def _refuse_repeated_numbers(ups: dict[str, Path]) -> None:
@@ -257,6 +267,8 @@ def _tree(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
         match = SUFFIX.match(path.relative_to(folder).as_posix())
+        if ".sql" in path.name.lower() and (stray := _stray(path)):
+            raise _not_ours(path, *stray)
         if path.is_file() and match and not path.name.startswith("."):
             found[match["stem"] + (match["rollback"] or "")] = path
     return found

@@ -39,17 +39,18 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 where=f"{where}:{number}",
                 hint=f"headers: {', '.join(known)}, in lower case, with a colon",
             )
-    _refuse_misplaced(text.split("\n")[body:], body, known, where)
+    _refuse_misplaced(text, body, known, where)
     return found
 
 
-def _refuse_misplaced(lines: list[str], offset: int, known: tuple[str, ...], where: str) -> None:
-    for number, line in enumerate(lines, offset + 1):
-        match = re.match(r"-- ([a-z]+): ", line + " ")
-        if match and match[1] in known:
+def _refuse_misplaced(text: str, body: int, known: tuple[str, ...], where: str) -> None:
+    """Refuse a header below line `body`, where it would be a comment without effect."""
+    for match in re.finditer(rf"(?m)^-- ({'|'.join(known)}):\s", text + "\n"):
+        line = text.count("\n", 0, match.start()) + 1
+        if line > body:
             raise ConfigurationError(
                 f"the header {match[1]!r} stands below the first statement, where it has no effect",
-                where=f"{where}:{number}",
+                where=f"{where}:{line}",
                 hint="move it to the first lines of the file",
             )
 

@@ -63,16 +63,16 @@ def origins(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...], 
     here = Origin(path, 1)
     found = []
     for line in marked.split("\n"):
-        marks = MARK.findall(line)
-        if marks:
-            here = Origin(Path(marks[0][0]), int(marks[0][1]))
+        for file, number in MARK.findall(line[: len(line) - len(LEADING.sub("", line))]):
+            here = Origin(Path(file), int(number))  # the last one before the line's first word
         found.append(here)
-        if marks:
-            here = Origin(Path(marks[-1][0]), int(marks[-1][1]))
+        for file, number in MARK.findall(line):
+            here = Origin(Path(file), int(number))
     return found
 
 
 MARK = re.compile("\x01([^\x01\x02]*):([0-9]+)\x02")
+LEADING = re.compile("^(?:\\s*\x01[^\x01\x02]*\x02)+")
 
 
 def read_source(path: Path) -> str:
@@ -97,7 +97,17 @@ def read_source(path: Path) -> str:
 
 def identifier(value: str) -> str:
     """Quote a name for SQL where it needs quotes."""
-    return value if re.fullmatch(r"[a-z_][a-z0-9_]*", value) else '"{}"'.format(value.replace('"', '""'))
+    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", value) and not _is_keyword(value)
+    return value if plain else '"{}"'.format(value.replace('"', '""'))
+
+
+@lru_cache
+def _is_keyword(word: str) -> bool:
+    """Say whether PostgreSQL takes the bare word for more than a name in some place."""
+    import postgast
+
+    kinds = postgast.pg_query_pb2.KeywordKind
+    return postgast.scan(word).tokens[0].keyword_kind not in {kinds.Value("NO_KEYWORD"), kinds.Value("UNRESERVED_KEYWORD")}
 
 
 def literal(value: str | float) -> str:
@@ -105,7 +115,7 @@ def literal(value: str | float) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, int | float):
-        return str(value)
+        return f"({value})" if str(value).startswith("-") else str(value)  # after a minus it would be a comment
     quoted = value.replace("'", "''")
     return f"E'{quoted.replace(chr(92), chr(92) * 2)}'" if "\\" in value else f"'{quoted}'"
 
@@ -147,7 +157,7 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
         loader=jinja2.FunctionLoader(load),
         undefined=jinja2.StrictUndefined,
         extensions=[Marks] if marked else [],
-        bytecode_cache=_bytecode_cache(),
+        bytecode_cache=None if marked else _bytecode_cache(),  # its key is the source alone
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,

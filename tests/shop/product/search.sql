@@ -94,7 +94,7 @@ OR s #> '{facets,categories}' <> (
 SELECT q, product.search_products(q) ->> 'did_you_mean'
 FROM (
     VALUES
-    ('wireles headfones', 'wireless headphones'),
+    ('wireles headphons', 'wireless headphones'),
     ('keybaord', 'keyboard'), ('cofee', 'coffee'), ('grindder', 'grinder'), ('tebt', 'tent')
 ) AS v (q, meant)
 WHERE product.search_products(q) ->> 'did_you_mean' IS DISTINCT FROM meant;

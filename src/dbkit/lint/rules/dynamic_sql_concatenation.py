@@ -21,39 +21,45 @@ def _dynamic(function: Function) -> Iterator[Hit]:
     for kind, key in STATEMENTS.items():
         for node in function.compiled.nodes(kind):
             for expression in find_nodes(node.get(key), "PLpgSQL_expr"):
-                if _pastes(expression["query"]):
-                    yield function.hit_body(node.get("lineno", 1), "dynamic SQL is pasted together with || from something unquoted")
+                for name in dict.fromkeys(_unquoted(expression["query"])):
+                    line = node.get("lineno", 1)
+                    if name in function.parameters:
+                        yield function.hit_body(line, f"dynamic SQL is pasted together with ||, and {name} comes from the caller")
+                    else:
+                        yield function.hit_body(line, f"dynamic SQL is pasted together with ||: is {name} quoted?", level="info")
 
 
-def _pastes(expression: str) -> bool:
+def _unquoted(expression: str) -> Iterator[str]:
+    """Yield the names that an expression of || pastes in as they are."""
     import postgast
 
     try:
         tree = postgast.parse(f"SELECT {expression}")
     except postgast.PgQueryError:
-        return False
+        return
     value = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
-    return value.WhichOneof("node") == "a_expr" and not _is_safe(value)
+    if value.WhichOneof("node") == "a_expr":
+        yield from _names(value)
 
 
-def _is_safe(node: Any) -> bool:
+def _names(node: Any) -> Iterator[str]:
     match node.WhichOneof("node"):
-        case "a_const":
-            return True
-        case "type_cast":
-            return _is_safe(node.type_cast.arg) or strings(node.type_cast.type_name.names)[-1].startswith(("reg", "int", "bool", "oid"))
-        case "func_call":
-            return strings(node.func_call.funcname)[-1] in QUOTING
+        case "column_ref":
+            yield ".".join(strings(node.column_ref.fields))
+        case "type_cast" if not strings(node.type_cast.type_name.names)[-1].startswith(("reg", "int", "bool", "oid")):
+            yield from _names(node.type_cast.arg)
+        case "func_call" if strings(node.func_call.funcname)[-1] not in QUOTING:
+            for argument in node.func_call.args:
+                yield from _names(argument)
         case "a_expr" if strings(node.a_expr.name) == ["||"]:
-            return _is_safe(node.a_expr.lexpr) and _is_safe(node.a_expr.rexpr)
-        case _:
-            return False
+            yield from _names(node.a_expr.lexpr)
+            yield from _names(node.a_expr.rexpr)
 
 
 RULE = Rule(
     level="warning",
     summary="Dynamic SQL is made by format() with %I and %L, values passed by USING.",
-    why="What is pasted in with || is read as SQL: a quote in a name breaks the statement, and one from a caller runs whatever the caller likes.",
+    why="What is pasted in with || is read as SQL: a quote in a name breaks the statement, and one from a caller runs whatever the caller likes. A variable of the function's own may have been quoted before: that is information.",
     bad="""
 CREATE FUNCTION app.f(p_table text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN

@@ -24,7 +24,7 @@ def _is_indexed(table: Table, key: ForeignKey) -> bool:
 def _reference_data(scripts: Sequence[Sql]) -> set[Name]:
     """Return the tables whose rows the project's own scripts write: a handful, that nobody deletes at run time."""
     return {
-        (statement.node.relation.schemaname, statement.node.relation.relname)
+        (statement.node.relation.schemaname or sql.schema, statement.node.relation.relname)
         for sql in scripts
         if sql.kind != "seed"
         for statement in sql.of_kind("insert_stmt", "merge_stmt")

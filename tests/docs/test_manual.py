@@ -1,0 +1,93 @@
+"""The manual can't lie."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("product", "cart", "order", "payment", "inventory", "ops", "audit")
+
+
+def commands() -> list[str]:
+    """Return the names of all commands."""
+    return sorted(path.stem.replace("_", "-") for path in (ROOT / "src/dbkit/commands").glob("[a-z]*.py"))
+
+
+def test_generated_pages_are_what_the_program_says() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "ci/generate_docs.py"), "--check"], capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_stands_in_the_readme(command: str) -> None:
+    assert re.search(rf"^\| `{command}", (ROOT / "README.md").read_text(), re.M)
+
+
+def test_every_dependency_earns_its_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {re.split(r"[\[<>=;]", line)[0] for line in lines}
+    page = (ROOT / "docs/dependencies.md").read_text()
+
+    assert {name for name in names if name not in page} == set()
+
+
+def test_every_dependency_is_pinned_to_a_range() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+
+    assert [line for line in lines if not re.search(r">=[\d.]+,<[\d.]+", line)] == []
+
+
+def test_every_error_code_of_the_shop_is_documented() -> None:
+    raised = {
+        code
+        for path in (ROOT / "schemas").rglob("*.j2")
+        for code in re.findall(r"ERRCODE\s*=\s*'(SH\d{3})'", path.read_text())
+    }
+    pages = "".join(path.read_text() for path in (ROOT / "docs/shop").glob("*.md"))
+
+    assert raised
+    assert {code for code in raised if not re.search(rf"^\|\s*`?{code}`?\s*\|", pages, re.M)} == set()
+
+
+def test_every_error_code_of_the_shop_is_tested() -> None:
+    raised = {
+        code
+        for path in (ROOT / "schemas").rglob("*.j2")
+        for code in re.findall(r"ERRCODE\s*=\s*'(SH\d{3})'", path.read_text())
+    }
+    tests = "".join(path.read_text() for path in (ROOT / "tests/shop").rglob("*") if path.suffix in {".py", ".sql"})
+
+    assert {code for code in raised if code not in tests} == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_has_a_page(service: str) -> None:
+    assert (ROOT / "docs/shop" / f"{service}.md").read_text().startswith("# ")
+
+
+def test_every_decision_is_listed() -> None:
+    index = (ROOT / "docs/decisions/README.md").read_text()
+    pages = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
+
+    assert [name for name in pages if f"({name})" not in index] == []
+
+
+def test_links_of_the_manual_point_at_files() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "ci").glob("*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / link).exists()
+    ]
+
+    assert broken == []

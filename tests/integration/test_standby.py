@@ -1,0 +1,52 @@
+"""On a standby `status` works, and what writes refuses at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from dbkit.errors import DbkitError
+from dbkit.postgres import server as pg
+from scratch import Scratch, until
+
+
+@pytest.fixture
+def standby(scratch: Scratch) -> Iterator[Scratch]:
+    """A copy of the server, in recovery; the project's URL leads there."""
+    assert scratch.pool
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    scratch.migrate()
+    primary = scratch.pool.server
+    data = primary.data.with_name("standby")
+    copy = pg.Server(primary.binaries, data, primary.sockets.with_name("standby-s"), primary.account, primary.settings)
+    done = primary.account.run(
+        [primary.binaries.program("pg_basebackup"), "-d", primary.conninfo("postgres"), "-D", str(data), "-c", "fast", "-X", "stream", "-R"]
+    )
+    assert done.returncode == 0, done.stderr
+    pg.start(copy)
+    try:
+        here = scratch.environment().replace(str(primary.sockets), str(copy.sockets))
+        manifest = (scratch.root / "dbkit.toml").read_text(encoding="utf-8")
+        scratch.write("dbkit.toml", manifest.replace(scratch.environment(), here))
+        until(lambda: scratch.states() == {"0001_a": "applied"})
+        yield scratch
+    finally:
+        pg.stop(copy, "immediate")
+        shutil.rmtree(data)
+
+
+def test_a_standby_is_read_and_never_written(standby: Scratch) -> None:
+    standby.migration("0002_b", "CREATE TABLE main.b ();")
+
+    assert standby.states() == {"0001_a": "applied", "0002_b": "pending"}
+    assert standby.run("migrate", "--check", code=1).err == ""
+    for command in (("migrate",), ("rollback", "main")):
+        refused = standby.run(*command, code=1)
+        assert "standby" in refused.err
+        assert "primary" in refused.err
+        assert "Traceback" not in refused.err
+    found = standby.run("--format", "json", "health")
+    assert found.code in {0, 1}
+    assert len(found.document["findings"]) > 20
