@@ -31,7 +31,7 @@ def half(scratch: Scratch) -> Scratch:
 
 def backends(folder: Path) -> Path:
     """Make a folder that registers our backend as the installed distribution does."""
-    settings = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     registered = folder / "dbkit_for_yoyo-0.dist-info"
     registered.mkdir(parents=True)
     (registered / "METADATA").write_text("Metadata-Version: 2.1\nName: dbkit-for-yoyo\nVersion: 0\n", encoding="utf-8")
@@ -91,3 +91,15 @@ def test_our_backend_refuses_to_split_a_migration_from_its_mark(half: Scratch, c
     assert done.returncode != 0
     assert "dbkit" in done.stderr
     assert half.states() == {"0001_a": "applied", "0002_b": "applied", "0003_c": "pending"}
+
+
+def test_tables_that_yoyo_made_first_are_taken_over(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    with scratch.connect() as connection:
+        connection.execute("CREATE SCHEMA main AUTHORIZATION scratch_main_owner")
+
+    assert listed(yoyo(scratch, "list", "postgresql+psycopg")) == {"0001_a": "U"}
+    scratch.migrate()
+
+    assert scratch.value("SELECT migration_id FROM main._yoyo_migration") == "0001_a"
+    assert scratch.states() == {"0001_a": "applied"}

@@ -19,7 +19,7 @@ FORMATS = ("text", "json", "sarif", "github", "junit")
 @click.command("lint")
 @click.argument("what", metavar="[PATH|SERVICE]...", nargs=-1)
 @click.option("--changed-since", metavar="REV", help="Only what changed since this commit, or since it and HEAD parted.")
-@click.option("--format", "output_format", type=click.Choice(FORMATS), help="What standard output is for (default: the program's --format).")
+@click.option("--format", "output_format", type=click.Choice(FORMATS), help="What standard output is for.")
 @click.option("--fix", "wants_fixes", is_flag=True, help="Mend the layout first, where the SQL stays the same token for token.")
 @invocation
 def command(call: Invocation, what: tuple[str, ...], changed_since: str | None, output_format: str | None, wants_fixes: bool) -> None:

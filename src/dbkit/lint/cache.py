@@ -63,6 +63,11 @@ class Cache:
             scratch.replace(self.folder / name)
 
 
+def cache_of(root: Path) -> Cache:
+    """Return the cache of a project."""
+    return Cache(root / ".dbkit" / "lint-cache")
+
+
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from dbkit.errors import ConfigurationError
 from dbkit.lint import style
+from dbkit.lint.cache import StyleHit, cache_of
 from dbkit.lint.gather import Piece, gather
+from dbkit.lint.place import Places
 from dbkit.lint.selection import Selection
 from dbkit.project.manifest import Project
 from dbkit.source import templates
@@ -36,8 +38,10 @@ class Fixed:
 def fix(project: Project, selection: Selection) -> list[Fixed]:
     """Write the fixes of the files that were selected. To be run in a process of its own: templates stay compiled."""
     settings = style.settings_file(project.root)
-    chosen = [piece for piece in gather(project).pieces if _is_chosen(project, selection, piece)]
-    outcomes = (_fix(piece, settings) for piece in style.representatives(project, chosen) if _parses(piece))
+    chosen = [piece for piece in gather(project).pieces if _is_chosen(project, selection, piece) and _parses(piece)]
+    pieces = style.representatives(project, chosen)
+    found = style.start([piece.script.text for piece in pieces], settings, cache_of(project.root)).result()
+    outcomes = (_fix(piece.script, found[piece.script.text], settings) for piece in pieces)
     return [outcome for outcome in outcomes if outcome]
 
 
@@ -53,14 +57,15 @@ def _parses(piece: Piece) -> bool:
         return False
 
 
-def _fix(piece: Piece, settings: Path) -> Fixed | None:
-    script = piece.script
-    text = _fixed_text(script.text, settings)
-    if text == script.text:
+def _fix(script: Script, hits: list[StyleHit], settings: Path) -> Fixed | None:
+    places = Places()
+    found = [(hit, places.find(script, hit.line, hit.column)) for hit in hits if hit.code != "PRS"]
+    if not any(style.is_to_report(hit, script.text, place, places.of(place.path)) for hit, place in found if place.path == script.path):
         return None
-    source, rendering = _transplant(script, text)
+    spared = frozenset(hit.line for hit in hits if style.is_misread(hit, script.text))
+    source, rendering = _transplant(script, _mended(script.text, settings), spared)
     if rendering == script.text:
-        return Fixed(script.path, 0, "the lines to mend are made by the template's expressions, macros or includes")
+        return Fixed(script.path, 0, "sqlfluff has no fix, or none for the line of the template")
     if token_hash(rendering) != token_hash(script.text):
         return Fixed(script.path, 0, "sqlfluff's fix would change what the SQL says")
     if _rendered(script, source) != rendering:
@@ -71,7 +76,7 @@ def _fix(piece: Piece, settings: Path) -> Fixed | None:
     return Fixed(script.path, changed)
 
 
-def _fixed_text(text: str, settings: Path) -> str:
+def _mended(text: str, settings: Path) -> str:
     linted = style.linter(str(settings)).lint_string(text, fix=True)
     fixed, _ = linted.fix_string()
     return str(fixed)
@@ -83,15 +88,15 @@ def _hunks(before: list[str], after: list[str]) -> Iterator[tuple[int, int, int,
             yield i1, i2, j1, j2
 
 
-def _transplant(script: Script, text: str) -> tuple[str, str]:
-    """Carry over what can be; return the new template, and the rendering that it has to have."""
+def _transplant(script: Script, text: str, spared: frozenset[int]) -> tuple[str, str]:
+    """Carry over what can be, past the lines that are to stay; return the new template, and the rendering that it has to have."""
     before, after = script.text.split("\n"), text.split("\n")
     source = templates.read_source(script.path).split("\n")
     once = Counter(script.origins)
     rendering = list(before)
     for i1, i2, j1, j2 in reversed(list(_hunks(before, after))):
         lines = [script.origins[number].line for number in range(i1, i2)]
-        if any(script.origins[n].path != script.path or once[script.origins[n]] > 1 for n in range(i1, i2)):
+        if any(script.origins[n].path != script.path or once[script.origins[n]] > 1 or n + 1 in spared for n in range(i1, i2)):
             continue
         if not lines or lines != list(range(lines[0], lines[0] + len(lines))):
             continue

@@ -69,10 +69,11 @@ class Sql:
     def columns(self) -> Iterator[Column]:
         """Yield the columns that CREATE TABLE and ALTER TABLE … ADD COLUMN make."""
         for statement in self.of_kind("create_stmt", "alter_table_stmt"):
-            elements = statement.node.table_elts if statement.kind == "create_stmt" else (definition(c.alter_table_cmd) for c in statement.node.cmds)
+            node = statement.node
+            elements = node.table_elts if statement.kind == "create_stmt" else [definition(c.alter_table_cmd) for c in node.cmds]
             for element in elements:
                 if element.WhichOneof("node") == "column_def":
-                    yield Column(statement.node.relation.relname, element.column_def)
+                    yield Column(node.relation.relname, element.column_def)
 
 
 @dataclass(frozen=True, slots=True)

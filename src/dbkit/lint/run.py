@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dbkit.errors import ConfigurationError
 from dbkit.lint import nolint, safety, style
-from dbkit.lint.cache import Cache, files_key, key_of, tools_key
+from dbkit.lint.cache import Cache, cache_of, files_key, key_of, tools_key
 from dbkit.lint.finding import Finding, Hit, Layer, Level, Lint
 from dbkit.lint.gather import Gathered, Piece, gather, source_folders
 from dbkit.lint.parsed import Sql
@@ -30,7 +30,7 @@ def lint(project: Project, selection: Selection, major: int, tell: Callable[[str
     the changed migrations count as one release: a table that one of them creates is nobody's yet in the others.
     """
     settings = style.settings_file(project.root)
-    cache = Cache(project.root / ".dbkit" / "lint-cache")
+    cache = cache_of(project.root)
     sources = files_key(project.root, source_folders(project))
     manifest = (project.root / "dbkit.toml").read_bytes()
     key = key_of(tools_key(), style.settings_text(settings), manifest, sources, str(major), str(selection))
@@ -161,9 +161,9 @@ class _Run:
         for piece in self._parsed(pieces):
             for hit in hits[piece.script.text]:
                 place = self.places.find(piece.script, hit.line, hit.column)
-                if not self._is_kept(place.path, piece.service) or style.is_misread(hit, piece.script.text):
+                if not self._is_kept(place.path, piece.service):
                     continue
-                if style.is_artefact(hit, place, self.places.of(place.path)):
+                if not style.is_to_report(hit, piece.script.text, place, self.places.of(place.path)):
                     continue
                 level: Level = "info" if hit.code == "PRS" else "warning"
                 url = SQLFLUFF_URL.format(hit.code)
@@ -220,5 +220,3 @@ def _parses(sql: Sql) -> bool:
     except ScriptSyntaxError:
         return False
     return True
-
-

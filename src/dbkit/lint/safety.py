@@ -120,7 +120,8 @@ def _squawk(pieces: Sequence[Piece], major: int, *, transactional: bool) -> Iter
             (folder / f"{number}.sql").write_text(piece.sql.text.replace("squawk-ignore", "squawk_ignore"), encoding="utf-8")
         command = [str(squawk()), "--reporter", "json", "--pg-version", f"{major}.0"]
         command += ["--assume-in-transaction"] if transactional else []
-        done = subprocess.run([*command, *(f"{n}.sql" for n in range(len(pieces)))], cwd=folder, capture_output=True, text=True, check=False)
+        command += [f"{number}.sql" for number in range(len(pieces))]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     try:
         found = json.loads(done.stdout)
     except json.JSONDecodeError as exc:

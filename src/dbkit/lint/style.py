@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,11 @@ def _now(look: Callable[[str], list[StyleHit]], text: str) -> Future[list[StyleH
 
 def examine(settings: str, text: str) -> list[StyleHit]:
     """Return what sqlfluff says of one text. Runs in a process of its own."""
-    linted = linter(settings).lint_string(text)
+    return hits_of(linter(settings).lint_string(text))
+
+
+def hits_of(linted: Any) -> list[StyleHit]:
+    """Return what sqlfluff found, as our own values."""
     return [StyleHit(v.line_no, v.line_pos, v.rule_code(), v.desc()) for v in linted.get_violations(filter_ignore=False)]
 
 
@@ -108,7 +113,7 @@ def linter(settings: str) -> Any:
     from sqlfluff.core.config.toml import load_toml_file_config
 
     configs = load_toml_file_config(settings)
-    overrides = {"templater": "raw", "disable_noqa": True, "large_file_skip_byte_limit": 0}
+    overrides: dict[str, Any] = {"templater": "raw", "disable_noqa": True, "large_file_skip_byte_limit": 0}
     return Linter(config=FluffConfig(configs=configs, ignore_local_config=True, overrides=overrides))
 
 
@@ -120,10 +125,25 @@ def is_misread(hit: StyleHit, text: str) -> bool:
             return any(found.start() < hit.column <= found.end() + 1 for found in re.finditer(r"\b(ANY|SOME|ALL) ?(?=\()", line))
         case "CP05":  # overlay(… PLACING …) has no type there
             return line.startswith("PLACING", hit.column - 1)
+        case "LT02":  # FROM f(…) over several lines: sqlfluff wants FROM to have its own
+            return hit.line in calls_that_span_lines(text)
         case "AM09":  # OFFSET 0 leaves out no row: it keeps a subquery apart
             return re.match(r"OFFSET 0\b", line[hit.column - 1 :]) is not None
         case _:
             return False
+
+
+@lru_cache(maxsize=8)
+def calls_that_span_lines(text: str) -> frozenset[int]:
+    """Return the lines of `SELECT f(`, `FROM f(` and `JOIN LATERAL f(` up to the closing bracket at the same indentation."""
+    lines = text.split("\n")
+    found: set[int] = set()
+    for number, line in enumerate(lines, 1):
+        if match := re.match(r"( *)(?:SELECT|FROM|(?:[A-Z]+ )*JOIN)(?: LATERAL)? [\w.\"]+\($", line):
+            closing = match[1] + ")"
+            end = next((n for n, later in enumerate(lines[number:], number + 1) if later.startswith(closing)), number)
+            found.update(range(number, end + 1))
+    return frozenset(found)
 
 
 def is_artefact(hit: StyleHit, place: Place, lines: list[str]) -> bool:
@@ -139,9 +159,14 @@ def is_artefact(hit: StyleHit, place: Place, lines: list[str]) -> bool:
             return lines[0].strip() != ""
         case "LT15" if is_template:
             near = lines[max(place.line - 3, 0) : place.line + 2]
-            return not any(not a.strip() and not b.strip() for a, b in zip(near, near[1:], strict=False))
+            return not any(not a.strip() and not b.strip() for a, b in pairwise(near))
         case code:
             return code.startswith("LT") and not place.is_written
+
+
+def is_to_report(hit: StyleHit, text: str, place: Place, lines: list[str]) -> bool:
+    """Say whether a hit in a rendered text is its author's business; `lines` are those of the file at the place."""
+    return not is_misread(hit, text) and not is_artefact(hit, place, lines)
 
 
 def message(hit: StyleHit, place: Place) -> str:

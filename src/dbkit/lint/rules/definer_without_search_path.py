@@ -5,7 +5,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if not function.is_definer or function.body is None:
             continue  # a body of BEGIN ATOMIC or RETURN is bound when it is created
@@ -29,6 +29,6 @@ CREATE FUNCTION app.g() RETURNS integer LANGUAGE sql STABLE SECURITY DEFINER BEG
 CREATE FUNCTION app.h() RETURNS integer LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS 'SELECT 1';
 CREATE FUNCTION app.i() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
 """,
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration"),
 )

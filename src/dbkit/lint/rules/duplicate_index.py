@@ -6,7 +6,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
+def _look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
     for table in Catalogue(scripts):
         for position, index in enumerate(table.indexes):
             if index.is_key or index.is_unique or index.is_partial or index.method != "btree":
@@ -38,5 +38,5 @@ CREATE INDEX t_b_idx ON app.t (b);
 CREATE INDEX t_b_c_idx ON app.t (b DESC, c);
 CREATE INDEX t_a_idx ON app.t (a) WHERE c > 0;
 """,
-    service=look,
+    service=_look,
 )

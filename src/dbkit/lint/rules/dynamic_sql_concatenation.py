@@ -10,7 +10,7 @@ QUOTING = {"format", "quote_ident", "quote_literal", "quote_nullable"}
 STATEMENTS = {"stmt_dynexecute": "query", "stmt_dynfors": "query", "stmt_return_query": "dynquery", "stmt_open": "dynquery"}
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         yield from _dynamic(function)
 
@@ -59,7 +59,8 @@ def _names(node: Any) -> Iterator[str]:
 RULE = Rule(
     level="warning",
     summary="Dynamic SQL is made by format() with %I and %L, values passed by USING.",
-    why="What is pasted in with || is read as SQL: a quote in a name breaks the statement, and one from a caller runs whatever the caller likes. A variable of the function's own may have been quoted before: that is information.",
+    why="What is pasted in with || is read as SQL: a quote in a name breaks the statement, and one from a caller runs whatever "
+    "the caller likes. A variable of the function's own may have been quoted before: that is information.",
     bad="""
 CREATE FUNCTION app.f(p_table text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -76,6 +77,6 @@ BEGIN
 END;
 $$;
 """,
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration"),
 )

@@ -16,7 +16,7 @@ OTHER = {
 }
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for column in sql.columns():
         parts = set(re.split(r"[^a-z]+", column.name.lower()))
         if column.type in {"float4", "float8"} and parts & MONEY and not parts & OTHER:
@@ -29,5 +29,5 @@ RULE = Rule(
     why="0.1 + 0.2 is 0.30000000000000004: sums drift by cents, and equality fails.",
     bad="CREATE TABLE app.orders (id bigint PRIMARY KEY, total_amount double precision NOT NULL);",
     good="CREATE TABLE app.orders (id bigint PRIMARY KEY, total_amount bigint NOT NULL, tax_rate real, price numeric(12, 2));",
-    script=look,
+    script=_look,
 )

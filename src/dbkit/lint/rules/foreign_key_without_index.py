@@ -6,7 +6,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
+def _look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
     fixed = _reference_data(scripts)
     for table in Catalogue(scripts):
         for key in table.foreign_keys:
@@ -18,7 +18,8 @@ def look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
 
 def _is_indexed(table: Table, key: ForeignKey) -> bool:
     wanted = set(key.columns)
-    return any(set(index.columns[: len(wanted)]) == wanted for index in table.indexes if index.method == "btree" or index.columns == key.columns)
+    usable = [index for index in table.indexes if index.method == "btree" or index.columns == key.columns]
+    return any(set(index.columns[: len(wanted)]) == wanted for index in usable)
 
 
 def _reference_data(scripts: Sequence[Sql]) -> set[Name]:
@@ -34,8 +35,8 @@ def _reference_data(scripts: Sequence[Sql]) -> set[Name]:
 RULE = Rule(
     level="warning",
     summary="The columns of a foreign key are the first of an index.",
-    why="Each DELETE or key UPDATE in the table that is referred to searches this one for rows that refer to it, and without an index reads "
-    "it all while it holds a lock. Tables whose rows come from the project's own scripts (states, currencies) are left out.",
+    why="Each DELETE or key UPDATE in the table that is referred to searches this one for rows that refer to it, "
+    "and without an index reads it all while it holds a lock. Tables whose rows come from the project's own scripts (states, currencies) are left out.",
     bad="""
 CREATE TABLE app.a (id bigint PRIMARY KEY);
 CREATE TABLE app.b (id bigint PRIMARY KEY, a_id bigint NOT NULL REFERENCES app.a (id));
@@ -48,5 +49,5 @@ CREATE TABLE app.b (id bigint PRIMARY KEY, a_id bigint NOT NULL REFERENCES app.a
 CREATE INDEX b_a_id_id_idx ON app.b (a_id, id);
 CREATE TABLE app.c (a_id bigint PRIMARY KEY REFERENCES app.a (id));
 """,
-    service=look,
+    service=_look,
 )

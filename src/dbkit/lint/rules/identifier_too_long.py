@@ -7,7 +7,7 @@ from dbkit.lint.rules import Rule
 LIMIT = 63  # bytes; NAMEDATALEN less the end
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     from postgast import pg_query_pb2
 
     identifier = pg_query_pb2.Token.Value("IDENT")
@@ -23,9 +23,10 @@ def look(sql: Sql) -> Iterator[Hit]:
 RULE = Rule(
     level="error",
     summary="A name has at most 63 bytes.",
-    why="PostgreSQL cuts a longer one off with no more than a notice: two names become one, and the code that looks for the whole name finds nothing.",
+    why="PostgreSQL cuts a longer one off with no more than a notice: two names become one, "
+    "and the code that looks for the whole name finds nothing.",
     bad="CREATE INDEX inventory_reservation_items_product_id_quantity_created_at_expires_at_idx ON app.t (a);",
     good="CREATE INDEX t_a_idx ON app.t (a); SELECT 'inventory_reservation_items_product_id_quantity_created_at_expires_at_idx';",
-    script=look,
+    script=_look,
     kinds=("migration", "rollback", "repeatable", "seed"),
 )

@@ -8,7 +8,7 @@ from dbkit.lint.rules import Rule
 _FUNCTION = re.compile(r"(?m)(?<!local )(?<![\w.(,={])\bfunction[ \t]+(\w+)[ \t]*\(")
 
 
-def look(text: str) -> Iterator[Hit]:
+def _look(text: str) -> Iterator[Hit]:
     code = without_strings(text)
     for match in _FUNCTION.finditer(code):
         line, column = place(code, match.start())
@@ -21,5 +21,5 @@ RULE = Rule(
     why="Redis refuses a script that makes a global, when the line is reached and not when the script is loaded.",
     bad="function total(lines)\n    return #lines\nend\nreturn total(KEYS)\n",
     good="-- function total(lines)\nlocal function total(lines)\n    return #lines\nend\nreturn total(KEYS)\n",
-    lua=look,
+    lua=_look,
 )

@@ -8,7 +8,7 @@ from dbkit.lint.rules import Rule
 _COMMAND = re.compile(r"(?i)\bp?call[ \t]*\([ \t]*[\"'](keys|flushall|flushdb|scan)[\"']")
 
 
-def look(text: str) -> Iterator[Hit]:
+def _look(text: str) -> Iterator[Hit]:
     code = without_comments(text)
     for match in _COMMAND.finditer(code):
         line, column = place(code, match.start())
@@ -22,5 +22,5 @@ RULE = Rule(
     "and in a cluster they see one node's only. Let the client scan and call a script for each key.",
     bad='return redis.call("KEYS", "cart:*")\n',
     good='-- redis.call("KEYS", "cart:*")\nreturn redis.call("HGETALL", KEYS[1])\n',
-    lua=look,
+    lua=_look,
 )

@@ -6,7 +6,7 @@ from dbkit.lint.parsed import Sql, strings
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     told = {_last(statement.node.object) for statement in sql.of_kind("comment_stmt") if statement.node.comment}
     for statement in sql.of_kind("create_stmt"):
         node = statement.node
@@ -24,7 +24,11 @@ RULE = Rule(
     summary="The file that creates a table says what the table is for.",
     why="The comment travels with the database: into psql, into documentation, into a dump; the migration's text does not.",
     bad="CREATE TABLE app.t (a integer PRIMARY KEY);",
-    good="CREATE TABLE app.t (a integer PRIMARY KEY); COMMENT ON TABLE app.t IS 'One row an a.'; CREATE TABLE app.t_1 PARTITION OF app.t DEFAULT;",
-    script=look,
+    good="""
+CREATE TABLE app.t (a integer PRIMARY KEY) PARTITION BY RANGE (a);
+COMMENT ON TABLE app.t IS 'One row an a.';
+CREATE TABLE app.t_1 PARTITION OF app.t DEFAULT;
+""",
+    script=_look,
     kinds=("migration",),
 )

@@ -6,7 +6,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
+def _look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
     for table in Catalogue(scripts):
         if table.primary_key is None and not table.is_derived and not table.is_temporary:
             yield table.sql, table.sql.hit_statement(table.statement, f"the table {table.name[1]} has no primary key")
@@ -24,5 +24,5 @@ CREATE TABLE app.u (a integer PRIMARY KEY) PARTITION BY RANGE (a);
 CREATE TABLE app.u_1 PARTITION OF app.u DEFAULT;
 CREATE TEMPORARY TABLE v (a integer);
 """,
-    service=look,
+    service=_look,
 )

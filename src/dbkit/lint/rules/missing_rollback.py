@@ -5,7 +5,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     if not sql.has_way_back and "irreversible:" not in sql.text:
         yield Hit(1, "no rollback beside the migration, and no `-- irreversible: reason` that says why")
 
@@ -16,6 +16,6 @@ RULE = Rule(
     why="Whoever has to go back at night needs the way back to be written and tested before.",
     bad="CREATE TABLE app.t (a integer);",
     good="-- irreversible: the old values are not kept anywhere\nUPDATE app.t SET a = 0;",
-    script=look,
+    script=_look,
     kinds=("migration",),
 )

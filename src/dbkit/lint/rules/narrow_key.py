@@ -6,7 +6,7 @@ from dbkit.lint.parsed import Sql, constraint_is
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for column in sql.columns():
         if column.type in {"int2", "int4"} and _is_counted_up(column.node):
             yield sql.hit(column.offset, f"{column.table}.{column.name} is a generated key of {column.type}: it runs out, bigint does not")
@@ -23,5 +23,5 @@ RULE = Rule(
     "and widening it rewrites the table and every table that refers to it.",
     bad="CREATE TABLE app.t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY);",
     good="CREATE TABLE app.t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, quantity integer NOT NULL, month smallint NOT NULL);",
-    script=look,
+    script=_look,
 )

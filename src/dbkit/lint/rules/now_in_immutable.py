@@ -16,7 +16,7 @@ WORDS = {
 }
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if function.volatility == "immutable":
             yield from _calls(function)
@@ -49,7 +49,8 @@ def _has_arguments_that_matter(word: str, rest: bytes) -> bool:
 RULE = Rule(
     level="error",
     summary="An IMMUTABLE function must not use the clock, chance, a sequence, a setting or the user.",
-    why="Its result is computed once when a statement is planned, or kept in an index for ever: the answer of the day on which it was built.",
+    why="Its result is computed once when a statement is planned, or kept in an index for ever: "
+    "the answer of the day on which it was built.",
     bad="CREATE FUNCTION app.f(p_at timestamptz) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN p_at > now();",
     good="""
 CREATE FUNCTION app.f(p_at timestamptz) RETURNS boolean LANGUAGE sql STABLE RETURN p_at > now();
@@ -59,6 +60,6 @@ BEGIN
 END;
 $$;
 """,
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration"),
 )

@@ -5,7 +5,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if function.compiled and function.compiled.error:
             subject = f"{function.name}()" if function.name else "the DO block"
@@ -16,7 +16,8 @@ def look(sql: Sql) -> Iterator[Hit]:
 RULE = Rule(
     level="error",
     summary="Every PL/pgSQL body parses.",
-    why="The server says so too, but only once the migration has begun; and with check_function_bodies off, not before the function is called.",
+    why="The server says so too, but only once the migration has begun; "
+    "and with check_function_bodies off, not before the function is called.",
     bad="CREATE FUNCTION app.f() RETURNS integer LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN 1 END $$;",
     good="""
 CREATE FUNCTION app.f(p_row app.orders) RETURNS SETOF app.orders LANGUAGE plpgsql STABLE AS $$
@@ -31,6 +32,6 @@ END;
 $$;
 CREATE FUNCTION app.tg_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.a := 1; RETURN NEW; END $$;
 """,
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration", "rollback", "seed"),
 )

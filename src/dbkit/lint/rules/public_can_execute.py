@@ -6,7 +6,7 @@ from dbkit.lint.parsed import Sql, is_public, strings
 from dbkit.lint.rules import Rule
 
 
-def look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
+def _look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
     if any(_is_for_all(s.node, s.kind) for sql in scripts for s in sql.of_kind("grant_stmt", "alter_default_privileges_stmt")):
         return
     for sql in scripts:
@@ -52,6 +52,6 @@ CREATE FUNCTION app.f() RETURNS integer LANGUAGE sql STABLE SECURITY DEFINER SET
 REVOKE ALL ON FUNCTION app.f() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.f() TO someone;
 """,
-    service=look,
+    service=_look,
     kinds=("repeatable", "migration"),
 )

@@ -6,7 +6,7 @@ from dbkit.lint.rules import Rule
 from dbkit.source.statements import objections
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for objection in objections(sql.statements, schema=sql.schema, transactional=sql.transactional, allow=sql.allow):
         yield Hit(objection.line, f"{objection.message}; {objection.hint}")
 
@@ -14,9 +14,10 @@ def look(sql: Sql) -> Iterator[Hit]:
 RULE = Rule(
     level="error",
     summary="`dbkit migrate` refuses the migration.",
-    why="A migration runs in one transaction together with its mark in the journal; what can't, or what ends it, is refused before anything runs.",
+    why="A migration runs in one transaction together with its mark in the journal; "
+    "what can't, or what ends it, is refused before anything runs.",
     bad="BEGIN; CREATE TABLE app.t (a integer); COMMIT;",
     good="CREATE TABLE app.t (a integer);",
-    script=look,
+    script=_look,
     kinds=("migration",),
 )

@@ -5,7 +5,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for statement in sql.of_kind("create_stmt", "view_stmt"):
         relation = statement.node.relation if statement.kind == "create_stmt" else statement.node.view
         if _is_reserved(relation.relname):
@@ -30,6 +30,6 @@ RULE = Rule(
     why="Whoever forgets the quotes gets a syntax error, or, with user, the name of the session's role instead of the column.",
     bad='CREATE TABLE app."order" (id bigint PRIMARY KEY, "user" text);',
     good="CREATE TABLE app.orders (id bigint PRIMARY KEY, user_id bigint, state text, position integer, name text);",
-    script=look,
+    script=_look,
     kinds=("migration", "repeatable"),
 )

@@ -7,7 +7,7 @@ from dbkit.lint.rules import Rule
 SERIAL = {"serial", "serial2", "serial4", "serial8", "smallserial", "bigserial"}
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for column in sql.columns():
         if column.type in SERIAL:
             yield sql.hit(column.offset, f"{column.table}.{column.name} is {column.type}: use bigint GENERATED ALWAYS AS IDENTITY")
@@ -20,5 +20,5 @@ RULE = Rule(
     "and the default can be dropped while the sequence stays.",
     bad="CREATE TABLE app.t (id bigserial PRIMARY KEY);",
     good="CREATE TABLE app.t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);",
-    script=look,
+    script=_look,
 )

@@ -11,7 +11,7 @@ from dbkit.lint.rules import Rule
 TELLS = re.compile(r"PLpgSQL_stmt_raise|PLpgSQL_stmt_getdiag|\bsqlerrm\b|\bsqlstate\b", re.IGNORECASE)
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if not function.compiled:
             continue
@@ -57,6 +57,6 @@ WHEN OTHERS THEN
 END;
 $$;
 """,
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration", "rollback", "seed"),
 )

@@ -5,13 +5,14 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if not function.name or function.is_procedure or not function.compiled:
             continue
         for word in ("commit", "rollback"):
             for node in function.compiled.nodes(f"stmt_{word}"):
-                yield function.hit_body(node["lineno"], f"{word.upper()} in a function always fails (2D000): make {function.name} a procedure")
+                message = f"{word.upper()} in a function always fails (2D000): make {function.name} a procedure"
+                yield function.hit_body(node["lineno"], message)
 
 
 RULE = Rule(
@@ -20,6 +21,6 @@ RULE = Rule(
     why="PL/pgSQL compiles it, and the server refuses it each time the line is reached.",
     bad="CREATE FUNCTION app.f() RETURNS void LANGUAGE plpgsql VOLATILE AS $$ BEGIN COMMIT; END $$;",
     good="CREATE PROCEDURE app.f() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;",
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration"),
 )

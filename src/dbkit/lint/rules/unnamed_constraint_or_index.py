@@ -5,10 +5,16 @@ from dbkit.lint.finding import Hit
 from dbkit.lint.parsed import Sql, constraint_is, definition
 from dbkit.lint.rules import Rule
 
-KINDS = {"PRIMARY": "primary key", "UNIQUE": "unique constraint", "FOREIGN": "foreign key", "CHECK": "check", "EXCLUSION": "exclusion constraint"}
+KINDS = {
+    "PRIMARY": "primary key",
+    "UNIQUE": "unique constraint",
+    "FOREIGN": "foreign key",
+    "CHECK": "check",
+    "EXCLUSION": "exclusion constraint",
+}
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for statement in sql.of_kind("create_stmt", "alter_table_stmt", "index_stmt"):
         node = statement.node
         if node.relation.relpersistence == "t":
@@ -36,9 +42,10 @@ def _constraints(element: Any) -> Iterator[Any]:
 RULE = Rule(
     level="warning",
     summary="Constraints and indexes have names.",
-    why="The name is what a caller maps to an error and what a later migration drops; the one that PostgreSQL makes up changes with the columns.",
+    why="The name is what a caller maps to an error and what a later migration drops; "
+    "the one that PostgreSQL makes up changes with the columns.",
     bad="CREATE TABLE app.t (a integer CHECK (a > 0)); CREATE INDEX ON app.t (a);",
     good="CREATE TABLE app.t (a integer NOT NULL DEFAULT 0 CONSTRAINT t_a_check CHECK (a > 0)); CREATE INDEX t_a_idx ON app.t (a);",
-    script=look,
+    script=_look,
     kinds=("migration",),
 )

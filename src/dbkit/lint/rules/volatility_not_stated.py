@@ -5,7 +5,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
-def look(sql: Sql) -> Iterator[Hit]:
+def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if function.name and not function.is_procedure and not function.is_trigger and function.volatility is None:
             yield function.hit(f"{function.name}() states no volatility: it is VOLATILE")
@@ -22,6 +22,6 @@ CREATE FUNCTION app.f(p_a integer) RETURNS integer LANGUAGE sql IMMUTABLE RETURN
 CREATE FUNCTION app.tg_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE PROCEDURE app.p() LANGUAGE sql AS 'SELECT 1';
 """,
-    script=look,
+    script=_look,
     kinds=("repeatable", "migration"),
 )
