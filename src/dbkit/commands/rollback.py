@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dbkit.commands import Invocation, invocation, service_argument, url_option, yes_option
 from dbkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dbkit.migrate import Event
 
 
 @click.command("rollback")
@@ -61,11 +66,7 @@ def command(
             undos = rollback(
                 place,
                 call.run(),
-                lambda event: (
-                    call.output.event(service, event.kind, event.object.partition("/")[2], event.seconds)
-                    if event.kind == "rolled back"
-                    else call.output.note(f"{service}: {event.text}")
-                ),
+                lambda event: _tell(call, service, event),
                 to=to,
                 steps=steps,
                 lock_wait=lock_wait,
@@ -74,3 +75,13 @@ def command(
         call.output.document({"service": service, "undone" if not dry_run else "would_undo": [undo.id for undo in undos]})
     elif not undos:
         call.output.event(service, "up to date", "nothing is applied, so there is nothing to undo")
+
+
+def _tell(call: Invocation, service: str, event: Event) -> None:
+    match event.kind:
+        case "rolled back":
+            call.output.event(service, event.kind, event.object.partition("/")[2], event.seconds)
+        case "waiting":
+            call.output.note(f"{service}: waiting for another run: {event.text}")
+        case _:
+            call.output.note(f"{service}: {event.text}")

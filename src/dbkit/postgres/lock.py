@@ -66,4 +66,5 @@ def holder_of(connection: psycopg.Connection[tuple[Any, ...]], key: int) -> str:
     if row is None:
         return "it has just been given back"
     pid, application, host, user, seconds = row
-    return f"pid {pid} ({application or 'unknown program'}, {user} from {host}, for {seconds} s)"
+    seen = f" from {host}, for {seconds} s" if seconds is not None else ""  # another role's session shows neither
+    return f"pid {pid} ({application or 'unknown program'}, {user}{seen})"

@@ -11,7 +11,6 @@ WHERE (r.stars_1, r.stars_2, r.stars_3, r.stars_4, r.stars_5) <> (
 );
 
 -- test: a pending review is not counted, approved it is, changed it waits again
--- as: app
 CREATE TEMP TABLE steps AS SELECT 0 AS step, product.get_product_details(40) -> 'rating' AS rating;
 SELECT product.submit_review(901, 40, 5::smallint, 'Sharp', 'Cuts.', product_id) FROM
 (SELECT NULL::uuid AS product_id) AS none;
@@ -27,7 +26,6 @@ WHERE concat_ws(' ', rating ->> 'review_count', rating ->> 'average', rating #>>
 <> CASE step WHEN 2 THEN '1 5.00 1' ELSE '0 0.00 0' END;
 
 -- test: the same review again changes nothing
--- as: app
 CREATE TEMP TABLE answers AS
 SELECT * FROM product.submit_review(902, 40, 4::smallint, 'Good', 'Yes.');
 INSERT INTO answers SELECT * FROM product.submit_review(902, 40, 4::smallint, 'Good', 'Yes.');
@@ -41,7 +39,6 @@ SELECT product.submit_review(903, 40, 4::smallint, 'Good', 'Still yes.');
 SELECT id FROM product.product_reviews WHERE user_id = 903 AND NOT is_verified_purchase;
 
 -- test: approving twice is approving once
--- as: app
 CREATE TEMP TABLE answers AS
 SELECT s.review_id, product.approve_review(s.review_id, s.version) AS version
 FROM product.submit_review(904, 40, 4::smallint, 'Good', 'Yes.') AS s;
