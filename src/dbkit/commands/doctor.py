@@ -103,6 +103,4 @@ def _masked(value: object) -> object:
 
     if isinstance(value, dict):
         return {key: _masked(item) for key, item in value.items()}
-    if isinstance(value, str) and "://" in value:
-        return mask(value)
-    return value
+    return mask(value) if isinstance(value, str) else value

@@ -40,7 +40,7 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None) -> Non
             with call.output.progress(f"{place.service}: seeding"):
                 files = seed(place)
             done.append({"service": place.service, "files": files})
-            what = ", ".join(files) if files else "it has no seeds"
+            what = f"{len(files)} file{'' if len(files) == 1 else 's'}" if files else "it has no seeds"
             call.output.event(place.service, "seeded", what, time.monotonic() - started)
     if call.output.as_json:
         call.output.document({"services": done})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from dbkit.errors import ConfigurationError
@@ -33,11 +33,11 @@ class Piece:
 
 @dataclass(slots=True)
 class Gathered:
-    """The renderings, the Lua files, and what could not be read."""
+    """The renderings, the Lua files with the services that use them, and what could not be read of which service."""
 
     pieces: list[Piece] = field(default_factory=list)
-    lua: list[Path] = field(default_factory=list)
-    errors: list[ConfigurationError] = field(default_factory=list)
+    lua: dict[Path, set[str]] = field(default_factory=lambda: defaultdict(set))
+    errors: list[tuple[str, ConfigurationError]] = field(default_factory=list)
 
 
 def gather(project: Project) -> Gathered:
@@ -46,18 +46,18 @@ def gather(project: Project) -> Gathered:
     postgres = [name for name, service in project.manifest.services.items() if service.engine == "postgres"]
     for service in postgres:
         for read in (_migrations, _routines, _seeds):
-            found.pieces += _try(found, partial(read, project, service))
+            found.pieces += _try(found, read, project, service)
     if postgres:
-        found.pieces += _try(found, partial(_checks, project, postgres[0]))
-    found.lua = sorted(_lua(project))
+        found.pieces += _try(found, _checks, project, postgres[0])
+    _gather_lua(found, project)
     return found
 
 
-def _try(found: Gathered, read: Callable[[], list[Piece]]) -> list[Piece]:
+def _try(found: Gathered, read: Callable[[Project, str], list[Piece]], project: Project, service: str) -> list[Piece]:
     try:
-        return read()
+        return read(project, service)
     except ConfigurationError as exc:
-        found.errors.append(exc)
+        found.errors.append((service, exc))
         return []
 
 
@@ -98,11 +98,11 @@ def _piece(project: Project, kind: Kind, service: str, script: Script) -> Piece:
     return Piece(kind, service, script, Sql(text=script.text, kind=kind, schema=project.schema(service)))
 
 
-def _lua(project: Project) -> set[Path]:
-    folders = [project.folder(name, "scripts") for name, service in project.manifest.services.items() if service.engine == "redis"]
-    if folders:
-        folders.append(project.root / "lua" / "_lib")
-    return {path for folder in folders if folder.is_dir() for path in folder.glob("*.lua")}
+def _gather_lua(found: Gathered, project: Project) -> None:
+    for name, service in project.manifest.services.items():
+        folders = [project.folder(name, "scripts"), project.root / "lua" / "_lib"] if service.engine == "redis" else []
+        for path in (path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.lua"))):
+            found.lua[path].add(name)
 
 
 def source_folders(project: Project) -> list[Path]:

@@ -61,7 +61,8 @@ class _Run:
         self.services: dict[Path, set[str | None]] = defaultdict(set)
         for piece in self.pieces:
             self.services[piece.path].add(piece.service)
-        self.lua = [path for path in gathered.lua if self._is_kept(path, None)]
+        self.services.update({path: set(users) for path, users in gathered.lua.items()})
+        self.lua = [path for path, users in gathered.lua.items() if any(self._is_kept(path, user) for user in users)]
 
     def result(self, settings: Path, major: int) -> Lint:
         styled = [p for p in style.representatives(self.project, self.pieces) if self.project.root in p.path.parents]
@@ -97,8 +98,9 @@ class _Run:
     # From four sides
 
     def _errors(self) -> Iterator[Finding]:
-        for error in self.gathered.errors:
-            yield self._broken(error)
+        for service, error in self.gathered.errors:
+            if self.selection.services is None or self.selection.wants_service(service):
+                yield self._broken(error)
 
     def _broken(self, error: ConfigurationError) -> Finding:
         where, _, line = (error.where or "").rpartition(":")

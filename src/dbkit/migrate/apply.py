@@ -161,7 +161,7 @@ class Execution:
             record_end(self.database, self.run, migration.id, "interrupted", None)
             raise InterruptedRunError(
                 f"interrupted: {migration.id} was rolled back, what came before it stays",
-                exit_code=130,
+                exit_code=getattr(exc, "exit_code", 130),
                 hint="`dbkit migrate` goes on from here",
             ) from exc
         retake(self.connection)

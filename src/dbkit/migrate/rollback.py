@@ -120,8 +120,11 @@ class Reversal:
             record_end(self.database, self.run, self.undo.id, "failed", exc, "down")
             raise
         except KeyboardInterrupt as exc:
+            record_end(self.database, self.run, self.undo.id, "interrupted", None, "down")
             raise InterruptedRunError(
-                f"interrupted: {self.undo.id} is still applied", exit_code=130, hint="run the rollback again to go on"
+                f"interrupted: {self.undo.id} is still applied",
+                exit_code=getattr(exc, "exit_code", 130),
+                hint="run the rollback again to go on",
             ) from exc
         retake(self.connection)
         self.listener(Event("rolled back", self.undo.id, seconds))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dbkit.errors import DbkitError, UnreachableError
+from dbkit.errors import ConfigurationError, DbkitError, UnreachableError
 from dbkit.project.manifest import ROLE_KINDS
 from dbkit.project.target import Target, mask
 
@@ -56,8 +56,9 @@ def connect(conninfo: str, purpose: str, **settings: str) -> psycopg.Connection[
 
     try:
         given = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError as exc:
-        raise UnreachableError(f"not a PostgreSQL URL: {mask(conninfo)}", hint="postgresql://user@host:5432/database") from exc
+    except psycopg.ProgrammingError:  # whose text may hold a piece of the password
+        raise UnreachableError(f"not a PostgreSQL URL: {mask(conninfo)}", hint="postgresql://user@host:5432/database") from None
+    _refuse_unencoded(conninfo, given)
     options = " ".join([str(given.get("options") or ""), *(f"-c {name}={_escape(value)}" for name, value in settings.items())]).strip()
     try:
         connection = psycopg.connect(
@@ -77,6 +78,15 @@ def connect(conninfo: str, purpose: str, **settings: str) -> psycopg.Connection[
     if not (connection.info.parameter_status("DateStyle") or "").startswith("ISO"):
         connection.execute("SET DateStyle = ISO")  # the only one that the driver reads
     return connection
+
+
+def _refuse_unencoded(conninfo: str, given: dict[str, Any]) -> None:
+    """Refuse a URL whose password libpq would take for a host or a database, and name in its errors."""
+    wanted = 1 if given.get("user") or given.get("password") else 0
+    if "://" in conninfo and conninfo.partition("?")[0].count("@") > wanted:
+        raise ConfigurationError(
+            f"a character of the user or password is not percent-encoded: {mask(conninfo)}", hint="write @ as %40, / as %2F, : as %3A"
+        )
 
 
 def _escape(value: str) -> str:

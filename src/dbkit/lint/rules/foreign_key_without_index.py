@@ -36,7 +36,8 @@ RULE = Rule(
     level="warning",
     summary="The columns of a foreign key are the first of an index.",
     why="Each DELETE or key UPDATE in the table that is referred to searches this one for rows that refer to it, "
-    "and without an index reads it all while it holds a lock. Tables whose rows come from the project's own scripts (states, currencies) are left out.",
+    "and without an index reads it all while it holds a lock. Tables whose rows "
+    "come from the project's own scripts (states, currencies) are left out.",
     bad="""
 CREATE TABLE app.a (id bigint PRIMARY KEY);
 CREATE TABLE app.b (id bigint PRIMARY KEY, a_id bigint NOT NULL REFERENCES app.a (id));
@@ -45,7 +46,11 @@ CREATE TABLE app.b (id bigint PRIMARY KEY, a_id bigint NOT NULL REFERENCES app.a
 CREATE TABLE app.a (id bigint PRIMARY KEY);
 CREATE TABLE app.states (state text PRIMARY KEY);
 INSERT INTO app.states (state) VALUES ('new');
-CREATE TABLE app.b (id bigint PRIMARY KEY, a_id bigint NOT NULL REFERENCES app.a (id), state text NOT NULL REFERENCES app.states (state));
+CREATE TABLE app.b (
+    id bigint PRIMARY KEY,
+    a_id bigint NOT NULL REFERENCES app.a (id),
+    state text NOT NULL REFERENCES app.states (state)
+);
 CREATE INDEX b_a_id_id_idx ON app.b (a_id, id);
 CREATE TABLE app.c (a_id bigint PRIMARY KEY REFERENCES app.a (id));
 """,

@@ -1,7 +1,9 @@
+import re
 from collections.abc import Iterator
 
 from dbkit.lint.finding import Hit
 from dbkit.lint.parsed import Sql
+from dbkit.lint.plpgsql import Compiled
 from dbkit.lint.rules import Rule
 
 
@@ -9,8 +11,17 @@ def _look(sql: Sql) -> Iterator[Hit]:
     for function in sql.functions:
         if function.compiled and function.compiled.error:
             subject = f"{function.name}()" if function.name else "the DO block"
-            message = f"{subject} is not PL/pgSQL: {function.compiled.error}, in or after the statement that begins here"
-            yield function.hit_body(function.compiled.line, message)
+            message = f"{subject} is not PL/pgSQL: {function.compiled.error}"
+            yield function.hit_body(_line(function.body or "", function.compiled), message)
+
+
+def _line(body: str, compiled: Compiled) -> int:
+    """Return the line with the word that the error names, from the statement on that the parser had begun."""
+    named = re.search(r'"(\w+)"', compiled.error or "")
+    for number, line in enumerate(body.split("\n"), 1):
+        if named and number >= compiled.line and re.search(rf"\b{named[1]}\b", line):
+            return number
+    return compiled.line
 
 
 RULE = Rule(
