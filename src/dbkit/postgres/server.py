@@ -178,9 +178,21 @@ def stop(server: Server, mode: str = "fast") -> None:
 
 def running(server: Server) -> bool:
     """Ask pg_ctl whether a postmaster serves the data folder."""
-    if not (server.data / "postmaster.pid").exists():
+    try:
+        process = (server.data / "postmaster.pid").read_text(encoding="utf-8").partition("\n")[0]
+    except OSError:
+        return False
+    if _is_zombie(process):
         return False
     return server.account.run([server.binaries.program("pg_ctl"), "status", "-D", str(server.data)]).returncode == 0
+
+
+def _is_zombie(process: str) -> bool:
+    """Say whether a process has ended and its parent has not noticed yet; pg_ctl takes such a one for alive."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
 
 
 def _tail(log: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from lint_project import Files
 
 TABLE = "CREATE TABLE app.t (a integer NOT NULL);\nCOMMENT ON TABLE app.t IS 'T.';\n"

@@ -6,10 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lint_project import Files
 
 from dbkit.errors import ConfigurationError
 from dbkit.lint import run, style
-from lint_project import Files
+from dbkit.lint.cache import StyleHit
 
 TWO = """
 [project]
@@ -94,8 +95,13 @@ def test_an_edit_is_seen_and_only_its_text_styled_again(files: Files, monkeypatc
     files.put("schemas/main/a.sql", "SELECT  1;\n")
     files.put("schemas/main/b.sql", "SELECT 2;\n")
     assert len(files.lint().findings) == 1
-    examined = []
-    monkeypatch.setattr(style, "examine", lambda _settings, text: examined.append(text) or [])
+    examined: list[str] = []
+
+    def examine(_settings: str, text: str) -> list[StyleHit]:
+        examined.append(text)
+        return []
+
+    monkeypatch.setattr(style, "examine", examine)
     files.put("schemas/main/b.sql", "SELECT 3;\n")
     assert len(files.lint().findings) == 1
     assert examined == ["SELECT 3;\n"]

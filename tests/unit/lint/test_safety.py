@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lint_project import Files
 
 from dbkit.lint import Finding
-from lint_project import Files
 
 
 @pytest.fixture

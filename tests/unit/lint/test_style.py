@@ -6,10 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from lint_project import Files
 
 from dbkit.lint import style
 from dbkit.lint.cache import StyleHit
-from lint_project import Files
 
 CHECKOUT = Path(__file__).parents[3]
 

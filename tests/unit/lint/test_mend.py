@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lint_project import Files
 
 from dbkit.lint import Fixed, fix, select
 from dbkit.project.manifest import find_project
-from lint_project import Files
 
 
 @pytest.fixture
