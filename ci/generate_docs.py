@@ -21,7 +21,16 @@ def command_reference() -> str:
 
     from dbkit.cli import program
 
-    parts = ["# Commands", "", "Made from `--help` by ci/generate_docs.py; a test compares the two.", "", "## dbkit", "", _help([], program), ""]
+    parts = [
+        "# Commands",
+        "",
+        "Made from `--help` by ci/generate_docs.py; a test compares the two.",
+        "",
+        "## dbkit",
+        "",
+        _help([], program),
+        "",
+    ]
     context = click.Context(program, info_name="dbkit", max_content_width=100, terminal_width=100)
     for name in program.list_commands(context):
         command = program.get_command(context, name)

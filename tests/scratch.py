@@ -134,7 +134,9 @@ class Scratch:
         chosen = services or ("main",)
         tables = "".join(f'[services.{service}]\nshared = []\ndatabase = "{self.database_name(service)}"\n' for service in chosen)
         settings = environment or self.environment()
-        self.write("dbkit.toml", f'[project]\nname = "scratch"\ndefault_environment = "here"\n{tables}[environments.here]\n{settings}\n{more}')
+        self.write(
+            "dbkit.toml", f'[project]\nname = "scratch"\ndefault_environment = "here"\n{tables}[environments.here]\n{settings}\n{more}'
+        )
         if self.pool:
             from dbkit.postgres.roles import prepare_cluster
 

@@ -54,7 +54,9 @@ def main() -> None:
                 first[name].append(timed(command(root, server, database)))
                 again[name].append(timed(command(root, server, database)))
         with psycopg.connect(server.conninfo("postgres")) as connection:
-            print(f"{options.files} small migrations, PostgreSQL {connection.info.server_version // 10000}, {os.cpu_count()} cores, ", end="")
+            print(
+                f"{options.files} small migrations, PostgreSQL {connection.info.server_version // 10000}, {os.cpu_count()} cores, ", end=""
+            )
             print(f"median of {options.rounds}; seconds wall (client CPU), ratio to bare psycopg")
         for name in programs:
             print(f"{name:14} apply {shown(first, name)}   nothing to do {shown(again, name)}")

@@ -27,7 +27,7 @@ def test_generated_pages_are_what_the_program_says() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_stands_in_the_readme(command: str) -> None:
-    assert re.search(rf"^\| `{command}", (ROOT / "README.md").read_text(), re.M)
+    assert re.search(rf"^\| `{command}", (ROOT / "README.md").read_text(), re.MULTILINE)
 
 
 def test_every_dependency_earns_its_line() -> None:
@@ -47,23 +47,15 @@ def test_every_dependency_is_pinned_to_a_range() -> None:
 
 
 def test_every_error_code_of_the_shop_is_documented() -> None:
-    raised = {
-        code
-        for path in (ROOT / "schemas").rglob("*.j2")
-        for code in re.findall(r"ERRCODE\s*=\s*'(SH\d{3})'", path.read_text())
-    }
+    raised = {code for path in (ROOT / "schemas").rglob("*.j2") for code in re.findall(r"ERRCODE\s*=\s*'(SH\d{3})'", path.read_text())}
     pages = "".join(path.read_text() for path in (ROOT / "docs/shop").glob("*.md"))
 
     assert raised
-    assert {code for code in raised if not re.search(rf"^\|\s*`?{code}`?\s*\|", pages, re.M)} == set()
+    assert {code for code in raised if not re.search(rf"^\|\s*`?{code}`?\s*\|", pages, re.MULTILINE)} == set()
 
 
 def test_every_error_code_of_the_shop_is_tested() -> None:
-    raised = {
-        code
-        for path in (ROOT / "schemas").rglob("*.j2")
-        for code in re.findall(r"ERRCODE\s*=\s*'(SH\d{3})'", path.read_text())
-    }
+    raised = {code for path in (ROOT / "schemas").rglob("*.j2") for code in re.findall(r"ERRCODE\s*=\s*'(SH\d{3})'", path.read_text())}
     tests = "".join(path.read_text() for path in (ROOT / "tests/shop").rglob("*") if path.suffix in {".py", ".sql"})
 
     assert {code for code in raised if code not in tests} == set()

@@ -272,7 +272,10 @@ def test_a_script_that_ended_the_transaction_is_never_marked(connection: Connect
 
 
 def test_an_error_names_the_templates_line_the_state_the_servers_hint_and_shows_the_place(scratch: Scratch) -> None:
-    scratch.write("schemas/_shared/macros.sql.j2", "{% macro table(name) %}\nCREATE TABLE {{ schema }}.{{ name }} (\n    i intger\n);\n{% endmacro %}\n")
+    scratch.write(
+        "schemas/_shared/macros.sql.j2",
+        "{% macro table(name) %}\nCREATE TABLE {{ schema }}.{{ name }} (\n    i intger\n);\n{% endmacro %}\n",
+    )
     scratch.write("migrations/main/0001_a.sql.j2", "{% from 'macros.sql.j2' import table with context %}\n\n-- one\n{{ table('a') }}\n")
     scratch.write("migrations/main/0001_a.rollback.sql", "SELECT 1;")
 
@@ -287,7 +290,9 @@ def test_an_error_names_the_templates_line_the_state_the_servers_hint_and_shows_
 
 
 def test_an_error_without_a_position_names_the_statement_that_failed(scratch: Scratch) -> None:
-    scratch.migration("0001_a", "CREATE TABLE main.a (i integer CHECK (i > 0));\n\nINSERT INTO main.a\nVALUES (1);\n\nINSERT INTO main.a\nVALUES (-1);\n")
+    scratch.migration(
+        "0001_a", "CREATE TABLE main.a (i integer CHECK (i > 0));\n\nINSERT INTO main.a\nVALUES (1);\n\nINSERT INTO main.a\nVALUES (-1);\n"
+    )
 
     error = failure(scratch)
 
@@ -326,7 +331,9 @@ def test_a_dump_with_restrict_lines_fails_with_its_own_error(scratch: Scratch) -
 
 
 def test_a_dump_with_restrict_lines_is_applied(scratch: Scratch) -> None:
-    scratch.migration("0001_a", "\\restrict aB3\nSELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE main.a ();\n\\unrestrict aB3\n")
+    scratch.migration(
+        "0001_a", "\\restrict aB3\nSELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE main.a ();\n\\unrestrict aB3\n"
+    )
 
     scratch.migrate()
 
@@ -360,7 +367,7 @@ def test_the_journal_says_why_a_migration_failed(scratch: Scratch) -> None:
     assert detail["where"].endswith("0001_a.sql:2")
 
 
-REACHES_UNCHANGED = [r"%s %(x)s %% ? :name :1 $1 {} {{x}} \n \\ ' "" `", "é 大 \t 🙂", "-- ; /* */", "$$ $x$"]
+REACHES_UNCHANGED = [r"""%s %(x)s %% ? :name :1 $1 {} {{x}} \n \\ ' "" `""", "é 大 \t 🙂", "-- ; /* */", "$$ $x$"]
 
 
 @pytest.mark.parametrize("text", REACHES_UNCHANGED)
@@ -437,7 +444,9 @@ def test_the_owner_can_not_do_what_needs_a_superuser(scratch: Scratch) -> None:
     assert "superuser is not a migration" in f"{error.hint}" or "pg_write_server_files" in f"{error.message}{error.hint}"
 
 
-@pytest.mark.parametrize("setting", ["search_path = 'evil, pg_catalog'", "search_path = ''", "DateStyle = 'German'", "client_encoding = 'LATIN1'"])
+@pytest.mark.parametrize(
+    "setting", ["search_path = 'evil, pg_catalog'", "search_path = ''", "DateStyle = 'German'", "client_encoding = 'LATIN1'"]
+)
 def test_a_hostile_database_setting_moves_no_mark(scratch: Scratch, connection: Connection, setting: str) -> None:
     connection.execute("CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC")
     for name in ("now()", "clock_timestamp()"):

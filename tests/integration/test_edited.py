@@ -48,7 +48,11 @@ def test_an_applied_migration_that_no_longer_parses_was_edited(applied: Scratch,
 
 @pytest.mark.parametrize(
     "text",
-    ["-- A licence.\nCREATE TABLE main.a (i integer);", "create table MAIN.a (\r\n\ti integer -- the number\r\n);", "\ufeffCREATE TABLE main.a (\n    i integer\n);\n"],
+    [
+        "-- A licence.\nCREATE TABLE main.a (i integer);",
+        "create table MAIN.a (\r\n\ti integer -- the number\r\n);",
+        "\ufeffCREATE TABLE main.a (\n    i integer\n);\n",
+    ],
 )
 def test_an_applied_migration_that_was_only_reformatted_is_noted(applied: Scratch, text: str) -> None:
     applied.migration("0001_a", text, "DROP TABLE main.a;")

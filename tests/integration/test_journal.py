@@ -14,11 +14,12 @@ from scratch import Scratch
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 # as dbkit.tg_journal_chain has them, each as PostgreSQL writes it
-COLUMNS = (
-    "id::text, extract(EPOCH FROM at)::text, run::text, event, kind, service, object, coalesce(statement::text, '-'), coalesce(rendered, '-'),"
-    " coalesce(rollback, '-'), coalesce(text_hash, '-'), coalesce(checksum, '-'), coalesce(detail::text, '-'), database_role, os_user, host,"
-    " pid::text, dbkit_version, coalesce(git_commit, '-'), environment, server_version::text, wal_position::text, coalesce(fingerprint, '-')"
-)
+COLUMNS = """
+    id::text, extract(EPOCH FROM at)::text, run::text, event, kind, service, object, coalesce(statement::text, '-'),
+    coalesce(rendered, '-'), coalesce(rollback, '-'), coalesce(text_hash, '-'), coalesce(checksum, '-'),
+    coalesce(detail::text, '-'), database_role, os_user, host, pid::text, dbkit_version, coalesce(git_commit, '-'),
+    environment, server_version::text, wal_position::text, coalesce(fingerprint, '-')
+"""
 
 
 @pytest.fixture
@@ -52,7 +53,12 @@ def test_the_chain_of_hashes_can_be_recomputed_from_the_rows(lived: Scratch) -> 
 @pytest.mark.parametrize("role", ["migrator", "superuser"])
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE dbkit.journal SET event = 'applied'", "DELETE FROM dbkit.journal", "TRUNCATE dbkit.journal", "DELETE FROM dbkit.journal WHERE id = 1"],
+    [
+        "UPDATE dbkit.journal SET event = 'applied'",
+        "DELETE FROM dbkit.journal",
+        "TRUNCATE dbkit.journal",
+        "DELETE FROM dbkit.journal WHERE id = 1",
+    ],
 )
 def test_rows_are_never_changed(lived: Scratch, role: str, statement: str) -> None:
     with lived.connect(role) as connection, pytest.raises(psycopg.Error) as caught:

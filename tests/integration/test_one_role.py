@@ -74,11 +74,16 @@ def test_two_services_of_one_database_apply_files_of_one_name(lone: Scratch) -> 
     lone.run("migrate", code=0)
 
     assert lone.column("SELECT object FROM dbkit.journal ORDER BY id") == ["main/0001_a", "other/0001_a"]
-    assert lone.column("SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relname = 'a' ORDER BY 1") == [
+    assert lone.column(
+        "SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relname = 'a' ORDER BY 1"
+    ) == [
         "main",
         "other",
     ]
-    assert lone.column("SELECT migration_id FROM main._yoyo_migration UNION ALL SELECT migration_id FROM other._yoyo_migration") == ["0001_a"] * 2
+    assert (
+        lone.column("SELECT migration_id FROM main._yoyo_migration UNION ALL SELECT migration_id FROM other._yoyo_migration")
+        == ["0001_a"] * 2
+    )
     assert lone.states("main") == lone.states("other") == {"0001_a": "applied"}
 
 

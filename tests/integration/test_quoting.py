@@ -70,7 +70,8 @@ def test_every_keyword_is_quoted_where_the_server_would_quote_it(connection: Con
 
 
 DOCUMENTS = st.recursive(
-    st.booleans() | st.integers(-(2**53), 2**53) | TEXTS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4)
+    st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
 )
 
 

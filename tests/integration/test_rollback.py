@@ -179,13 +179,17 @@ def test_a_view_in_the_way_of_a_rollback_comes_back_in_its_old_shape(scratch: Sc
 
     scratch.rollback()
 
-    assert scratch.column("SELECT attname FROM pg_attribute WHERE attrelid = 'main.v'::regclass AND attnum > 0 AND NOT attisdropped") == ["i"]
+    assert scratch.column("SELECT attname FROM pg_attribute WHERE attrelid = 'main.v'::regclass AND attnum > 0 AND NOT attisdropped") == [
+        "i"
+    ]
     assert scratch.value("SELECT has_table_privilege('scratch_main_app', 'main.v', 'SELECT')")
 
 
 def test_a_rollback_to_nothing_takes_the_routines_along(scratch: Scratch) -> None:
     scratch.migration("0001_a", "CREATE TABLE main.a (i integer);", "DROP TABLE main.a;")
-    scratch.routine("a_total", "CREATE OR REPLACE FUNCTION main.total() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(i) FROM main.v; END;")
+    scratch.routine(
+        "a_total", "CREATE OR REPLACE FUNCTION main.total() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(i) FROM main.v; END;"
+    )
     scratch.routine("b_view", "CREATE OR REPLACE VIEW main.v AS SELECT i FROM main.a;")
     scratch.routine("f", body(1))
     scratch.migrate()

@@ -69,7 +69,9 @@ def test_only_what_changed_is_deployed_again(shop: Scratch, connection: Connecti
 
 def test_a_routine_whose_number_changed_in_the_manifest_is_deployed_again(scratch: Scratch) -> None:
     scratch.describe(more="[services.main.rules]\nlimit = 5\n")
-    scratch.write("schemas/main/limit.sql.j2", "CREATE OR REPLACE FUNCTION main.f() RETURNS integer LANGUAGE sql AS 'SELECT {{ rules.limit }}';")
+    scratch.write(
+        "schemas/main/limit.sql.j2", "CREATE OR REPLACE FUNCTION main.f() RETURNS integer LANGUAGE sql AS 'SELECT {{ rules.limit }}';"
+    )
     scratch.migrate()
 
     scratch.describe(more="[services.main.rules]\nlimit = 6\n")
@@ -108,8 +110,12 @@ def test_a_routine_that_does_not_work_stops_the_deploy_and_nothing_of_it_is_in(s
 
 
 def test_bodies_that_call_each_other_are_deployed_together(scratch: Scratch) -> None:
-    scratch.routine("a", "CREATE FUNCTION main.a(n integer) RETURNS integer LANGUAGE sql AS $$ SELECT CASE n WHEN 0 THEN 0 ELSE main.b(n - 1) END $$;")
-    scratch.routine("b", "CREATE FUNCTION main.b(n integer) RETURNS integer LANGUAGE sql AS $$ SELECT CASE n WHEN 0 THEN 0 ELSE main.a(n - 1) END $$;")
+    scratch.routine(
+        "a", "CREATE FUNCTION main.a(n integer) RETURNS integer LANGUAGE sql AS $$ SELECT CASE n WHEN 0 THEN 0 ELSE main.b(n - 1) END $$;"
+    )
+    scratch.routine(
+        "b", "CREATE FUNCTION main.b(n integer) RETURNS integer LANGUAGE sql AS $$ SELECT CASE n WHEN 0 THEN 0 ELSE main.a(n - 1) END $$;"
+    )
 
     scratch.migrate()
 
@@ -117,7 +123,10 @@ def test_bodies_that_call_each_other_are_deployed_together(scratch: Scratch) -> 
 
 
 def test_a_before_routine_is_there_when_a_migration_needs_it(scratch: Scratch) -> None:
-    scratch.routine("is_fine", "-- phase: before\nCREATE OR REPLACE FUNCTION main.is_fine(i integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT i > 0';")
+    scratch.routine(
+        "is_fine",
+        "-- phase: before\nCREATE OR REPLACE FUNCTION main.is_fine(i integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT i > 0';",
+    )
     scratch.routine("v", "CREATE OR REPLACE VIEW main.v AS SELECT * FROM main.a;")
     scratch.migration("0001_a", "CREATE TABLE main.a (i integer CONSTRAINT a_check CHECK (main.is_fine(i)));", "DROP TABLE main.a;")
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from dbkit.errors import DbkitError
 from dbkit.postgres import server as pg
 from scratch import Scratch, until
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -78,8 +81,9 @@ def seal(ops: Connection, size: int = 10000, last: int | None = None) -> int:
             AND c.xid >= pg_snapshot_xmin(pg_current_snapshot())
         LIMIT 1
     """
+    deadline = time.monotonic() + 120
     while rows(ops, query, last):
-        pass
+        assert time.monotonic() < deadline, "a transaction of another database stays open"
     ((sealed,),) = rows(ops, "SELECT audit.seal(%s)", size)
     count: int = sealed
     return count
@@ -140,9 +144,7 @@ def test_the_trail_never_holds_a_personal_value(database: Database, ops: Connect
 
 def test_the_key_of_a_person_proves_a_value(database: Database, ops: Connection) -> None:
     """With the key anyone can show what a value was; erasing deletes the key."""
-    database.connect().execute(
-        "SELECT product.submit_review(%s, 1, 5::smallint, %s, %s)", [USER, TITLE, BODY]
-    )
+    database.connect().execute("SELECT product.submit_review(%s, 1, 5::smallint, %s, %s)", [USER, TITLE, BODY])
     superuser = database.connect(None)
     ((key,),) = rows(superuser, "SELECT key FROM ops.privacy_keys")
     ((written,),) = rows(ops, "SELECT changes::jsonb #>> '{title,new_hmac}' FROM audit.row_changes")
@@ -217,9 +219,7 @@ def test_a_sealed_trail_verifies(database: Database, ops: Connection) -> None:
         ("DELETE FROM audit.row_changes WHERE id = 5", "row_removed"),
     ],
 )
-def test_a_forged_row_is_found(
-    database: Database, ops: Connection, forger: Connection, change: str, finding: str
-) -> None:
+def test_a_forged_row_is_found(database: Database, ops: Connection, forger: Connection, change: str, finding: str) -> None:
     """The first batch and the row are named."""
     set_offers(database)
     seal(ops, 3)
@@ -227,9 +227,7 @@ def test_a_forged_row_is_found(
     assert findings(ops) == [(2, finding, 5)]
 
 
-def test_a_row_added_to_the_past_is_found(
-    database: Database, ops: Connection, forger: Connection
-) -> None:
+def test_a_row_added_to_the_past_is_found(database: Database, ops: Connection, forger: Connection) -> None:
     """A row below the sealed transactions that no batch holds was written by hand."""
     set_offers(database)
     seal(ops)
@@ -242,9 +240,7 @@ def test_a_row_added_to_the_past_is_found(
     assert findings(ops) == [(None, "row_added", 10)]
 
 
-def test_a_rewritten_chain_is_found(
-    database: Database, ops: Connection, forger: Connection
-) -> None:
+def test_a_rewritten_chain_is_found(database: Database, ops: Connection, forger: Connection) -> None:
     """Leaves hash to their root, seals to their hash, and to the one before."""
     set_offers(database)
     seal(ops, 2)
@@ -333,9 +329,7 @@ def test_one_seals_at_a_time(database: Database, ops: Connection) -> None:
 
 def last_month(forger: Connection) -> None:
     """Moves the rows of the trail that are not sealed into the month before."""
-    forger.execute(
-        "UPDATE audit.row_changes SET at = date_trunc('month', now(), 'UTC') - interval '1 hour'"
-    )
+    forger.execute("UPDATE audit.row_changes SET at = date_trunc('month', now(), 'UTC') - interval '1 hour'")
 
 
 def test_no_batch_spans_two_months(database: Database, ops: Connection, forger: Connection) -> None:
@@ -354,9 +348,7 @@ def test_no_batch_spans_two_months(database: Database, ops: Connection, forger: 
     assert seals == [(3, False), (2, True)]
 
 
-def test_a_retired_month_may_be_dropped(
-    database: Database, ops: Connection, forger: Connection
-) -> None:
+def test_a_retired_month_may_be_dropped(database: Database, ops: Connection, forger: Connection) -> None:
     """Its roots stay in the chain, and what remains still verifies."""
     set_offers(database, range(1, 4))
     last_month(forger)
@@ -374,9 +366,7 @@ def test_a_retired_month_may_be_dropped(
     assert findings(ops) == []
 
 
-def test_a_month_is_not_retired_too_soon(
-    database: Database, ops: Connection, forger: Connection
-) -> None:
+def test_a_month_is_not_retired_too_soon(database: Database, ops: Connection, forger: Connection) -> None:
     """Not the present month, not with rows that no seal covers, not when altered."""
 
     def refusal(month: str) -> str | None:
@@ -398,9 +388,7 @@ def test_a_month_is_not_retired_too_soon(
     assert "row_altered" in str(refusal(last))
 
 
-def test_transactions_of_another_cluster_are_sealed(
-    database: Database, ops: Connection, forger: Connection
-) -> None:
+def test_transactions_of_another_cluster_are_sealed(database: Database, ops: Connection, forger: Connection) -> None:
     """After a restore ids start low again: order is by epoch first."""
     set_offers(database, range(1, 3))
     forger.execute("UPDATE audit.row_changes SET xid = '4000000000000'")
@@ -412,9 +400,7 @@ def test_transactions_of_another_cluster_are_sealed(
     assert findings(ops) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", ["'{emial}', 'user_id'", "'{title}', 'author_id'", "'{id}', 'user_id'", "'{}'"]
-)
+@pytest.mark.parametrize("arguments", ["'{emial}', 'user_id'", "'{title}', 'author_id'", "'{id}', 'user_id'", "'{}'"])
 def test_a_trigger_that_names_wrong_columns_refuses(database: Database, arguments: str) -> None:
     """A personal column under a new name is not written in clear: nothing is written."""
     owner = database.connect("owner")
@@ -428,3 +414,12 @@ def test_a_trigger_that_names_wrong_columns_refuses(database: Database, argument
     with pytest.raises(psycopg.Error) as refused:
         database.connect().execute("SELECT product.submit_review(1, 1, 5::smallint, 'T', 'B')")
     assert refused.value.sqlstate == "SH451"
+
+
+def test_every_error_code_is_documented_and_tested() -> None:
+    """A code that is raised is in the manual and in a test."""
+    root = Path(__file__).parents[2]
+    sources = (root / "schemas/_shared/audit").rglob("*.sql.j2")
+    raised = {code for path in sources for code in re.findall(r"SH\d{3}", path.read_text())}
+    assert raised == set(re.findall(r"\| `(SH\d{3})` \|", (root / "docs/shop/audit.md").read_text()))
+    assert raised <= set(re.findall(r"SH\d{3}", Path(__file__).read_text()))

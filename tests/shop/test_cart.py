@@ -67,7 +67,7 @@ def write(cart: CartService, name: str, *args: object, user: str = "42") -> Answ
     return answer
 
 
-def add(  # noqa: PLR0917 - one parameter an argument of the script
+def add(
     cart: CartService,
     request: str,
     sku: str,

@@ -29,9 +29,7 @@ CLIENTS = 20
 ORDER = "00000000-0000-7000-8000-000000900907"
 AUTHORIZE = "SELECT * FROM payment.process_payment_authorization(%s, %s, %s, %s, %s, %s)"
 RESULT = "SELECT * FROM payment.record_provider_result(%s, %s, TRUE, %s)"
-FAILURE = (
-    "SELECT * FROM payment.record_provider_result(%s, %s, FALSE, p_failure_category => 'declined')"
-)
+FAILURE = "SELECT * FROM payment.record_provider_result(%s, %s, FALSE, p_failure_category => 'declined')"
 CAPTURE = "SELECT * FROM payment.capture_payment(%s, %s, %s, %s)"
 REFUND = "SELECT * FROM payment.refund_payment(%s, %s, %s, 'goodwill', %s)"
 VOID = "SELECT * FROM payment.void_payment(%s, %s, %s)"
@@ -39,10 +37,7 @@ DISPUTE = "SELECT * FROM payment.open_dispute(%s, %s, %s, %s, 'fraudulent')"
 RESOLVE = "SELECT * FROM payment.resolve_dispute(%s, %s, %s)"
 SETTLE = "SELECT * FROM payment.settle_payments(%s)"
 FAULTS = "SELECT * FROM payment.verify_ledger()"
-EVENT = (
-    "SELECT * FROM payment.record_provider_event("
-    "%s, 'testpay', %s, %s, now(), p_provider_reference => %s, p_failure_category => %s)"
-)
+EVENT = "SELECT * FROM payment.record_provider_event(%s, 'testpay', %s, %s, now(), p_provider_reference => %s, p_failure_category => %s)"
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 BLOCKED = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
 
@@ -176,10 +171,7 @@ def call(query: str, *values: object) -> Callable[[Connection], tuple[Any, ...]]
 
 def codes(answers: list[tuple[Any, ...] | psycopg.Error]) -> Counter[str]:
     """Count the answers by SQLSTATE, or by their first column."""
-    return Counter(
-        str(answer.sqlstate) if isinstance(answer, psycopg.Error) else str(answer[0])
-        for answer in answers
-    )
+    return Counter(str(answer.sqlstate) if isinstance(answer, psycopg.Error) else str(answer[0]) for answer in answers)
 
 
 def test_racing_refunds_never_pass_what_was_captured(shop: Shop) -> None:
@@ -233,10 +225,7 @@ def test_an_answer_and_its_event_settle_a_capture_once(shop: Shop) -> None:
     """The answer and the provider's event, at the same moment and often, capture once."""
     payment = shop.authorized(1000)
     request = shop.ask(CAPTURE, USER, "cap", payment, None)["request_id"]
-    event = (
-        "SELECT * FROM payment.record_provider_event("
-        "%s, 'testpay', %s, 'capture.succeeded', now(), %s, 'cp')"
-    )
+    event = "SELECT * FROM payment.record_provider_event(%s, 'testpay', %s, 'capture.succeeded', now(), %s, 'cp')"
     jobs = [call(RESULT, USER, "cap", "cp")] * 5
     jobs += [call(event, USER, f"evt-{n}", request) for n in range(5)]
     counts = codes(race(shop.db, jobs))
@@ -270,8 +259,7 @@ def test_racing_settlements_take_each_payment_once(shop: Shop) -> None:
     answers = race(shop.db, [sweep] * 8)
     assert sum(a for a in answers if isinstance(a, int)) == 1000
     counts = shop.app.execute(
-        "SELECT count(*), count(DISTINCT payment_id), sum(amount)"
-        " FROM payment.payment_transactions WHERE kind = 'settlement'"
+        "SELECT count(*), count(DISTINCT payment_id), sum(amount) FROM payment.payment_transactions WHERE kind = 'settlement'"
     ).fetchone()
     assert counts == (40, 40, 1000)
     assert shop.faults() == []
@@ -289,9 +277,7 @@ def test_sweeps_and_calls_do_not_deadlock(shop: Shop) -> None:
         )
 
     def process(connection: Connection) -> int:
-        return len(
-            connection.execute("SELECT * FROM payment.process_provider_events(5)").fetchall()
-        )
+        return len(connection.execute("SELECT * FROM payment.process_provider_events(5)").fetchall())
 
     def sweep(connection: Connection) -> int:
         rows = [process(connection) for _ in range(6)]
@@ -332,9 +318,7 @@ def test_a_balanced_pair_cannot_be_added_to_an_old_transfer(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("amounts", "code"), [([], "SH133"), ([5], "SH133"), ([5, -4], "SH132")])
-def test_an_unbalanced_transfer_is_refused_at_commit(
-    shop: Shop, amounts: list[int], code: str
-) -> None:
+def test_an_unbalanced_transfer_is_refused_at_commit(shop: Shop, amounts: list[int], code: str) -> None:
     """Its statements pass, its COMMIT does not, and nothing of it stays."""
     shop.captured(1000)
     before = shop.owner.execute("SELECT count(*) FROM payment.ledger_transfers").fetchone()
@@ -405,9 +389,7 @@ def test_a_method_is_not_removed_under_a_payment(shop: Shop) -> None:
     with ThreadPoolExecutor(1) as pool:
         with shop.app.transaction():
             shop.ask(AUTHORIZE, USER, "one", ORDER, method, 500, "USD")
-            removal = pool.submit(
-                other.execute, "SELECT payment.remove_payment_method(%s, %s)", [USER, method]
-            )
+            removal = pool.submit(other.execute, "SELECT payment.remove_payment_method(%s, %s)", [USER, method])
             while shop.owner.execute(BLOCKED, [other.info.backend_pid]).fetchone() != (True,):
                 assert not removal.done()
         assert removal.result().fetchone() == (True,)
@@ -498,16 +480,11 @@ class Story:
         self.shop.app.execute("SELECT payment.snapshot_ledger_balances()")
 
     def unknown(self, _: int) -> None:
-        self.shop.owner.execute(
-            "UPDATE payment.payment_requests SET created_at = now() - interval '1 hour'"
-        )
+        self.shop.owner.execute("UPDATE payment.payment_requests SET created_at = now() - interval '1 hour'")
         self.shop.app.execute("SELECT * FROM payment.cleanup_expired_payments(1)")
 
     def expire(self, _: int) -> None:
-        self.shop.owner.execute(
-            "UPDATE payment.payments SET capture_before = now() - interval '1 hour'"
-            " WHERE capture_before IS NOT NULL"
-        )
+        self.shop.owner.execute("UPDATE payment.payments SET capture_before = now() - interval '1 hour' WHERE capture_before IS NOT NULL")
         self.shop.app.execute("SELECT * FROM payment.cleanup_expired_payments(1)")
 
 
@@ -540,9 +517,7 @@ def test_the_books_are_sound_after_any_sequence(pg_service: Callable[[str], Data
     check()
 
 
-@pytest.mark.parametrize(
-    ("role", "granted"), [("app", APP_FUNCTIONS), ("ops", OPS_FUNCTIONS), ("readonly", set())]
-)
+@pytest.mark.parametrize(("role", "granted"), [("app", APP_FUNCTIONS), ("ops", OPS_FUNCTIONS), ("readonly", set())])
 def test_a_role_may_call_what_is_granted_to_it_and_nothing_else(
     pg_service: Callable[[str], Database], role: str, granted: set[str]
 ) -> None:
@@ -551,18 +526,14 @@ def test_a_role_may_call_what_is_granted_to_it_and_nothing_else(
         pg_service("payment")
         .connect(role)
         .execute(
-            "SELECT p.proname FROM pg_proc AS p"
-            " WHERE p.pronamespace = 'payment'::regnamespace"
-            " AND has_function_privilege(p.oid, 'EXECUTE')"
+            "SELECT p.proname FROM pg_proc AS p WHERE p.pronamespace = 'payment'::regnamespace AND has_function_privilege(p.oid, 'EXECUTE')"
         )
     )
     assert {name for (name,) in rows} == granted
 
 
 @pytest.mark.parametrize("role", ["app", "ops", "readonly"])
-def test_no_role_but_the_owner_may_write_a_table(
-    pg_service: Callable[[str], Database], role: str
-) -> None:
+def test_no_role_but_the_owner_may_write_a_table(pg_service: Callable[[str], Database], role: str) -> None:
     """Asked of the server, logged in as the role."""
     rows = (
         pg_service("payment")
@@ -579,9 +550,7 @@ def test_no_role_but_the_owner_may_write_a_table(
 def test_every_error_code_is_documented_and_tested() -> None:
     """A code that a function raises stands in the manual and in a test, and no other does."""
     raised = {
-        code
-        for path in (ROOT / "schemas/payment").rglob("*.sql.j2")
-        for code in re.findall(r"ERRCODE = '(SH\d{3})'", path.read_text())
+        code for path in (ROOT / "schemas/payment").rglob("*.sql.j2") for code in re.findall(r"ERRCODE = '(SH\d{3})'", path.read_text())
     }
     manual = (ROOT / "docs/shop/payment.md").read_text()
     documented = set(re.findall(r"^\| (SH\d{3}) \|", manual, re.MULTILINE))

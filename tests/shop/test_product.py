@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
@@ -122,13 +125,9 @@ def test_a_page_goes_on_after_a_product_that_went(pg_service: Factory) -> None:
     fill(owner)
     app = database.connect()
     first = search(app, currency="USD", sort="price_ascending", limit=5)
-    before = search(
-        app, currency="USD", sort="price_ascending", limit=5, cursor=first["next_cursor"]
-    )
+    before = search(app, currency="USD", sort="price_ascending", limit=5, cursor=first["next_cursor"])
     owner.execute("DELETE FROM product.products WHERE id = %s", [first["items"][-1]["id"]])
-    after = search(
-        app, currency="USD", sort="price_ascending", limit=5, cursor=first["next_cursor"]
-    )
+    after = search(app, currency="USD", sort="price_ascending", limit=5, cursor=first["next_cursor"])
     assert after["items"] == before["items"]
 
 
@@ -192,9 +191,7 @@ def test_two_moves_cannot_close_a_circle(pg_service: Factory) -> None:
     first.execute("BEGIN")
     first.execute("UPDATE product.categories SET parent_id = 2 WHERE id = 1")
     with ThreadPoolExecutor(1) as threads:
-        move = threads.submit(
-            second.execute, "UPDATE product.categories SET parent_id = 1 WHERE id = 2"
-        )
+        move = threads.submit(second.execute, "UPDATE product.categories SET parent_id = 1 WHERE id = 2")
         wait_until_blocked(database, second)
         first.execute("COMMIT")
         with pytest.raises(psycopg.Error) as refused:
@@ -210,9 +207,7 @@ def test_two_transactions_cannot_leave_images_without_a_primary(pg_service: Fact
     for connection in (first, second):
         connection.execute("BEGIN")
     first.execute("DELETE FROM product.product_images WHERE product_id = 1")
-    second.execute(
-        "INSERT INTO product.product_images (product_id, position, url) VALUES (1, 2, '/x.jpg')"
-    )
+    second.execute("INSERT INTO product.product_images (product_id, position, url) VALUES (1, 2, '/x.jpg')")
     first.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with ThreadPoolExecutor(1) as threads:
         commit = threads.submit(second.execute, "COMMIT")
@@ -248,11 +243,7 @@ def test_approvals_at_once_are_all_counted(pg_service: Factory) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(approve, range(4)))
-    row = (
-        database.connect()
-        .execute("SELECT product.get_product_details(1) #> '{rating,histogram}'")
-        .fetchone()
-    )
+    row = database.connect().execute("SELECT product.get_product_details(1) #> '{rating,histogram}'").fetchone()
     assert row == ({"1": 8, "2": 8, "3": 8, "4": 8, "5": 8},)
 
 
@@ -263,9 +254,7 @@ def test_one_of_two_editors_wins(pg_service: Factory) -> None:
 
     def price(amount: int) -> str | None:
         try:
-            database.connect().execute(
-                "SELECT product.set_offer(1, 'USD', %s, 40, TRUE, 1)", [amount]
-            )
+            database.connect().execute("SELECT product.set_offer(1, 'USD', %s, 40, TRUE, 1)", [amount])
         except psycopg.Error as refusal:
             return refusal.sqlstate
         return None
@@ -291,9 +280,21 @@ def test_a_role_cannot_reach_past_the_functions(pg_service: Factory, role: str) 
             connection.execute(statement)
 
 
+def test_every_error_code_is_documented_and_tested() -> None:
+    """A code that is raised is in the manual and in a test."""
+    root = Path(__file__).parents[2]
+    sources = (root / "schemas/product").rglob("*.sql.j2")
+    raised = {code for path in sources for code in re.findall(r"'(SH\d{3})'", path.read_text())}
+    manual = (root / "docs/shop/product.md").read_text()
+    assert raised == set(re.findall(r"\| `(SH\d{3})` \|", manual))
+    tests = "".join(path.read_text() for path in (root / "tests/shop/product").glob("*.sql"))
+    assert raised <= set(re.findall(r"-- raises: (SH\d{3})", tests))
+
+
 def wait_until_blocked(database: Database, connection: psycopg.Connection[Any]) -> None:
     """Return once the server says that the connection waits for a lock."""
     watcher = database.connect(None)
     pid = connection.info.backend_pid
+    deadline = time.monotonic() + 60
     while watcher.execute("SELECT pg_blocking_pids(%s) = '{}'", [pid]).fetchone() == (True,):
-        pass
+        assert time.monotonic() < deadline, "nothing blocks the connection"

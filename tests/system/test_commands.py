@@ -24,7 +24,9 @@ NAMES = cli.program.list_commands(click.Context(cli.program))
 def small(scratch: Scratch) -> Scratch:
     """One migration, one routine, nothing applied."""
     scratch.migration("0001_create_notes", "CREATE TABLE main.notes (body text);", "DROP TABLE main.notes;")
-    scratch.routine("count_notes", "CREATE OR REPLACE FUNCTION main.count_notes() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM main.notes; END;")
+    scratch.routine(
+        "count_notes", "CREATE OR REPLACE FUNCTION main.count_notes() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM main.notes; END;"
+    )
     return scratch
 
 
@@ -143,7 +145,14 @@ def test_a_project_may_be_named_from_anywhere(small: Scratch, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://nobody@127.0.0.1:1/x", "postgresql:///x?host=/nowhere", "host=/nowhere dbname=x", "postgresql://h:port/x", "http://h/x", "nonsense"],
+    [
+        "postgresql://nobody@127.0.0.1:1/x",
+        "postgresql:///x?host=/nowhere",
+        "host=/nowhere dbname=x",
+        "postgresql://h:port/x",
+        "http://h/x",
+        "nonsense",
+    ],
 )
 def test_a_server_that_can_not_be_reached_ends_with_3(scratch: Scratch, url: str) -> None:
     outcome = scratch.run("status", "main", "--url", url, code=3)
@@ -400,7 +409,9 @@ def test_a_pipe_that_closes_early_is_no_crash(small: Scratch) -> None:
         small.migration(f"{number:04}_x", f"-- {'long' * 500}\nSELECT 1;")
     command = f"{sys.executable} -m dbkit render | head -n 1"
 
-    done = subprocess.run(["sh", "-c", command], cwd=small.root, env={**os.environ, "PYTHONPATH": str(SOURCES)}, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=small.root, env={**os.environ, "PYTHONPATH": str(SOURCES)}, capture_output=True, text=True
+    )
 
     assert done.stdout.startswith("-- main/")
     assert done.stderr == ""
@@ -436,6 +447,8 @@ def test_help_is_had_without_a_project(scratch: Scratch, tmp_path: Path) -> None
 
 def test_cli_py_of_a_checkout_is_the_same_program(scratch: Scratch) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, ROOT / "cli.py", "status", "mian"], cwd=scratch.root, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "cli.py", "status", "mian"], cwd=scratch.root, env=environment, capture_output=True, text=True
+    )
 
     assert (done.returncode, done.stderr) == (2, scratch.run("status", "mian").err)

@@ -166,16 +166,27 @@ def test_a_pid_file_that_is_left_of_nobody_is_no_obstacle(kept: Scratch) -> None
 
 
 def test_sql_tests_run_on_a_throwaway_server(kept: Scratch) -> None:
-    kept.write("tests/main/a.sql", "-- test: it is empty\nSELECT * FROM main.a;\n-- test: it takes numbers only\n-- raises: 22P02\nINSERT INTO main.a VALUES ('x');\n")
-    passed = kept.run("test", "main", code=0)
-    assert "2 passed, 0 failed" in passed.out
-    assert "migrations up, down, up" in passed.out
+    kept.write(
+        "tests/main/a.sql",
+        """
+        -- test: it is empty
+        SELECT * FROM main.a;
 
-    kept.write("tests/main/b.sql", "-- test: it holds something\nSELECT 1 WHERE NOT EXISTS (SELECT FROM main.a);\n")
+        -- test: it takes numbers only
+        -- raises: 22P02
+        INSERT INTO main.a VALUES ('x');
+
+        -- test: it holds something
+        SELECT 1 WHERE NOT EXISTS (SELECT FROM main.a);
+        """,
+    )
+
     failed = kept.run("test", "main", code=1)
-    assert "it holds something" in failed.out
-    assert "tests/main/b.sql:1" in failed.out
+
+    assert "migrations up, down, up" in failed.out
     assert "2 passed, 1 failed" in failed.out
+    assert "it holds something" in failed.out
+    assert "tests/main/a.sql:8" in failed.out
 
 
 def test_data_of_another_version_is_refused_and_left_alone(kept: Scratch) -> None:

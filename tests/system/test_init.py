@@ -15,7 +15,10 @@ def settle(project: Scratch) -> None:
     """Let the project's default environment be on the PostgreSQL that is asked for."""
     manifest = project.root / "dbkit.toml"
     text = manifest.read_text(encoding="utf-8").partition("[environments.local]")[0].replace('default_environment = "local"\n', "")
-    manifest.write_text(text.replace("[project]\n", '[project]\ndefault_environment = "here"\n') + f"[environments.here]\n{project.environment()}\n", encoding="utf-8")
+    manifest.write_text(
+        text.replace("[project]\n", '[project]\ndefault_environment = "here"\n') + f"[environments.here]\n{project.environment()}\n",
+        encoding="utf-8",
+    )
 
 
 @pytest.fixture
@@ -85,7 +88,9 @@ def test_the_shop_migrates_and_a_second_run_does_nothing(shop: Scratch) -> None:
 
     assert again.out.count("up to date") == 5
     services = shop.run("--format", "json", "status", code=0).document["services"]
-    assert {entry["service"]: entry["state"] for entry in services} == dict.fromkeys(("product", "cart", "order", "payment", "inventory"), "up to date")
+    assert {entry["service"]: entry["state"] for entry in services} == dict.fromkeys(
+        ("product", "cart", "order", "payment", "inventory"), "up to date"
+    )
 
 
 def test_the_shop_takes_its_example_data_twice(shop: Scratch) -> None:

@@ -18,7 +18,9 @@ def gated(scratch: Scratch) -> Scratch:
     scratch.describe(more='[migrate]\nlock_timeout = "60s"\n')
     scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
     scratch.migration(
-        "0002_b", f"CREATE TABLE main.b ();\nSELECT pg_advisory_xact_lock({GATE});\n", f"DROP TABLE main.b;\nSELECT pg_advisory_xact_lock({GATE});\n"
+        "0002_b",
+        f"CREATE TABLE main.b ();\nSELECT pg_advisory_xact_lock({GATE});\n",
+        f"DROP TABLE main.b;\nSELECT pg_advisory_xact_lock({GATE});\n",
     )
     return scratch
 

@@ -20,7 +20,7 @@ RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "init": (("new",), lambda found: found["folder"] == "new" and "dbkit.toml" in found["files"]),
     "lint": (("migrations",), lambda found: isinstance(found, dict)),
     "migrate": ((), lambda found: found["services"][0]["applied"] == ["main/0001_a"]),
-    "render": ((), lambda found: [file["path"] for file in found["files"]][0] == "main/0001_a.sql"),
+    "render": ((), lambda found: found["files"][0]["path"] == "main/0001_a.sql"),
     "rollback": (("main",), lambda found: found == {"service": "main", "undone": []}),
     "seed": (("--url", "{url}", "main"), lambda found: found == {"services": [{"service": "main", "files": []}]}),
     "status": ((), lambda found: found["services"][0]["migrations"][0]["state"] == "pending"),

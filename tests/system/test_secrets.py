@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from scratch import Outcome, Scratch, until
@@ -75,7 +74,9 @@ def test_a_url_that_is_malformed_is_not_repeated(secretive: Scratch, url: str) -
     assert silent(secretive.run("-vv", "status", "main", DBKIT_MAIN_URL=url)).code in {2, 3}
 
 
-@pytest.mark.parametrize("url", [f"redis://:{CANARY}@127.0.0.1:1/0", f"redis://127.0.0.1:1/0?password={CANARY}", f"redis://u:x/{CANARY}@h:1/0"])
+@pytest.mark.parametrize(
+    "url", [f"redis://:{CANARY}@127.0.0.1:1/0", f"redis://127.0.0.1:1/0?password={CANARY}", f"redis://u:x/{CANARY}@h:1/0"]
+)
 def test_a_redis_url_is_not_repeated(secretive: Scratch, url: str) -> None:
     assert silent(secretive.run("-vv", "health", "--url", url)).code in {2, 3}
 
@@ -103,8 +104,14 @@ def test_no_argument_of_a_process_has_it(secretive: Scratch) -> None:
     query = "SELECT pg_sleep(600)"
 
     child = secretive.start("psql", "main", "--", "-c", query, PATH=f"{programs}:/usr/bin:/bin")
-    until(lambda: secretive.value("SELECT count(*) FROM pg_stat_activity WHERE query = %s AND pid <> pg_backend_pid()", query) or child.poll() is not None)
-    tree = [child.pid, *(process.pid for process in psutil.Process(child.pid).children(recursive=True))]
+    until(
+        lambda: (
+            secretive.value("SELECT count(*) FROM pg_stat_activity WHERE query = %s AND pid <> pg_backend_pid()", query)
+            or child.poll() is not None
+        )
+    )
+    started = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text(encoding="utf-8").split()
+    tree = [child.pid, *map(int, started)]
     arguments = [Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8") for pid in tree]
 
     assert len(tree) == 2

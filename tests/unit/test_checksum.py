@@ -74,9 +74,18 @@ def test_what_is_substance_changes_the_checksum(text: str) -> None:
         ("COMMENT ON TABLE t IS $$a /* b */$$", "COMMENT ON TABLE t IS $$a$$"),
         ("INSERT INTO t VALUES ($x$line\n  two$x$)", "INSERT INTO t VALUES ($x$line two$x$)"),
         ("DO $$ BEGIN EXECUTE $q$SELECT 'a', $r$X y$r$$q$; END $$", "DO $$ BEGIN EXECUTE $q$SELECT 'a', $r$x y$r$$q$; END $$"),
-        ("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT $x$A$x$ $$", "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT $x$a$x$ $$"),
-        ("CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS $$\nif x:\n  y()\nz()$$", "CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS $$\nif x:\n  y()\n  z()$$"),
-        ("CREATE FUNCTION f() RETURNS int AS $$\nif x:\n  y()\nz()$$ LANGUAGE plpython3u", "CREATE FUNCTION f() RETURNS int AS $$\nif x:\n  y()\n  z()$$ LANGUAGE plpython3u"),
+        (
+            "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT $x$A$x$ $$",
+            "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT $x$a$x$ $$",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS $$\nif x:\n  y()\nz()$$",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS $$\nif x:\n  y()\n  z()$$",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int AS $$\nif x:\n  y()\nz()$$ LANGUAGE plpython3u",
+            "CREATE FUNCTION f() RETURNS int AS $$\nif x:\n  y()\n  z()$$ LANGUAGE plpython3u",
+        ),
         ("SELECT 'a' -- b", "SELECT 'a -- b'"),
         ("SELECT 1; 2", "SELECT 12"),
     ],
@@ -91,7 +100,10 @@ def test_dollar_quotes_that_hold_data_count_letter_by_letter(one: str, other: st
         ("DO $$ BEGIN  PERFORM 1; END $$", "DO $x$ BEGIN PERFORM 1; -- c\nEND $x$"),
         ("DO LANGUAGE plpgsql $$ BEGIN  NULL; END $$", "DO LANGUAGE plpgsql $$ BEGIN NULL; END $$"),
         ("CREATE OR REPLACE PROCEDURE p() AS $$ SELECT  1 $$ LANGUAGE SQL", "create or replace procedure p() as $$select 1$$ language sql"),
-        ("CREATE FUNCTION f() RETURNS int LANGUAGE 'plpgsql' AS $$ BEGIN  RETURN 1; END $$", "CREATE FUNCTION f() RETURNS int LANGUAGE 'plpgsql' AS $$ BEGIN RETURN 1; END $$"),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE 'plpgsql' AS $$ BEGIN  RETURN 1; END $$",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE 'plpgsql' AS $$ BEGIN RETURN 1; END $$",
+        ),
     ],
 )
 def test_bodies_count_token_by_token(one: str, other: str) -> None:
@@ -105,8 +117,37 @@ def test_what_does_not_scan_has_a_checksum_all_the_same(text: str) -> None:
 
 
 # a statement as the pieces between which white space and comments may stand
-PIECES = "CREATE FUNCTION shop . f ( p_a integer , p_b text = 'x--y' ) RETURNS integer LANGUAGE sql AS $f$ SELECT p_a + 1 $f$ ;".split()
-GAPS = st.lists(st.sampled_from([" ", "\n", "\t", "\r\n", " -- it's $$ a comment\n", "/* ' /* $$ */ ; */", " /**/ "]), min_size=1, max_size=3).map("".join)
+PIECES = [
+    "CREATE",
+    "FUNCTION",
+    "shop",
+    ".",
+    "f",
+    "(",
+    "p_a",
+    "integer",
+    ",",
+    "p_b",
+    "text",
+    "=",
+    "'x--y'",
+    ")",
+    "RETURNS",
+    "integer",
+    "LANGUAGE",
+    "sql",
+    "AS",
+    "$f$",
+    "SELECT",
+    "p_a",
+    "+",
+    "1",
+    "$f$",
+    ";",
+]
+GAPS = st.lists(
+    st.sampled_from([" ", "\n", "\t", "\r\n", " -- it's $$ a comment\n", "/* ' /* $$ */ ; */", " /**/ "]), min_size=1, max_size=3
+).map("".join)
 
 
 @given(st.lists(GAPS, min_size=len(PIECES), max_size=len(PIECES)))

@@ -24,7 +24,10 @@ def refusal(text: str, known: tuple[str, ...] = MIGRATION_HEADERS) -> Configurat
     [
         ("SELECT 1;", {}),
         ("-- depends: 0001_a 0002_b\nSELECT 1;", {"depends": "0001_a 0002_b"}),
-        ("-- Creates the table.\n--\n-- transactional: false\n\n-- depends: 0001_a\nSELECT 1;", {"transactional": "false", "depends": "0001_a"}),
+        (
+            "-- Creates the table.\n--\n-- transactional: false\n\n-- depends: 0001_a\nSELECT 1;",
+            {"transactional": "false", "depends": "0001_a"},
+        ),
         ("--depends:0001_a\nSELECT 1;", {"depends": "0001_a"}),
         ("-- irreversible: the rows are gone: all of them\nDROP TABLE t;", {"irreversible": "the rows are gone: all of them"}),
         ("\n\n-- allow: roles   \nSELECT 1;", {"allow": "roles"}),

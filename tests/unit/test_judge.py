@@ -35,7 +35,8 @@ def status(value: float | None, overrides: dict[str, Threshold] | None = None, *
 
 
 @pytest.mark.parametrize(
-    ("value", "found"), [(0.0, "ok"), (0.79, "ok"), (0.8, "warning"), (0.94, "warning"), (0.95, "critical"), (7, "critical"), (None, "unknown")]
+    ("value", "found"),
+    [(0.0, "ok"), (0.79, "ok"), (0.8, "warning"), (0.94, "warning"), (0.95, "critical"), (7, "critical"), (None, "unknown")],
 )
 def test_a_value_at_its_threshold_has_reached_it(value: float | None, found: str) -> None:
     assert status(value) == found

@@ -85,9 +85,7 @@ UNKNOWN_KEYS = [
 
 
 @pytest.mark.parametrize(("text", "key", "meant", "line"), UNKNOWN_KEYS)
-def test_an_unknown_key_is_named_with_its_line_and_the_nearest_spelling(
-    tmp_path: Path, text: str, key: str, meant: str, line: int
-) -> None:
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_spelling(tmp_path: Path, text: str, key: str, meant: str, line: int) -> None:
     error = refusal(tmp_path, HEAD + text)
 
     assert repr(key) in error.message

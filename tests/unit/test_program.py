@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,9 +99,7 @@ def caught(function: Callable[[], None]) -> BaseException:
     return info.value
 
 
-@pytest.mark.parametrize(
-    ("word", "answer"), [("ordr", "; did you mean 'order'?"), ("paymnt", "; did you mean 'payment'?"), ("zzz", "")]
-)
+@pytest.mark.parametrize(("word", "answer"), [("ordr", "; did you mean 'order'?"), ("paymnt", "; did you mean 'payment'?"), ("zzz", "")])
 def test_the_nearest_spelling_is_offered_where_one_is_near(word: str, answer: str) -> None:
     assert nearest(word, ["order", "payment"]) == answer
 
@@ -113,11 +113,17 @@ def test_every_file_of_the_commands_folder_is_a_command() -> None:
 
 
 def test_help_needs_none_of_the_heavy_libraries() -> None:
-    import subprocess
-    import sys
-
     heavy = ["psycopg", "redis", "yoyo", "jinja2", "sqlfluff", "postgast", "msgspec", "rich"]
-    script = f"import sys\nfrom dbkit.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(cli.COMMANDS.parents[1])})
+    script = f"""
+import sys
+from dbkit.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print([name for name in {heavy} if name in sys.modules])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(cli.COMMANDS.parents[1])}
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
 
     assert done.stdout.splitlines()[-1] == "[]"

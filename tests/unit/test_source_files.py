@@ -193,7 +193,9 @@ def test_an_unknown_depends_is_answered_with_the_nearest(files: Files) -> None:
 
 
 def test_a_circle_of_depends_is_named(files: Files) -> None:
-    files.migrations(m0001_a="-- depends: 0003_c\nSELECT 1;", m0002_b="-- depends: 0001_a\nSELECT 1;", m0003_c="-- depends: 0002_b\nSELECT 1;")
+    files.migrations(
+        m0001_a="-- depends: 0003_c\nSELECT 1;", m0002_b="-- depends: 0001_a\nSELECT 1;", m0003_c="-- depends: 0002_b\nSELECT 1;"
+    )
 
     message = files.refusal().message
 
@@ -246,9 +248,7 @@ def test_an_unknown_depends_of_a_routine_is_answered_with_the_nearest(files: Fil
         files.routine_order()
 
 
-@pytest.mark.parametrize(
-    ("header", "majors"), [(">= 17", {17, 18}), ("< 17", {15, 16}), ("= 16", {16}), (">=18", {18})]
-)
+@pytest.mark.parametrize(("header", "majors"), [(">= 17", {17, 18}), ("< 17", {15, 16}), ("= 16", {16}), (">=18", {18})])
 def test_a_server_header_chooses_by_major_version(files: Files, header: str, majors: set[int]) -> None:
     files.put("schemas/main/a.sql", text=f"-- server: {header}\nSELECT 1;")
 

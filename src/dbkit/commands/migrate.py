@@ -83,19 +83,24 @@ def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None
                 _tell(call, place.service, event)
 
         plan = migrate(place, run, told, to=to, lock_wait=lock_wait)
+    if routines:
+        call.output.event(place.service, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
+    if plan.is_empty:
+        call.output.event(place.service, "up to date", _summary(plan))
+    _remark(call, place, plan)
+    return {"service": place.service, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
+
+
+def _remark(call: Invocation, place: Database, plan: Plan) -> None:
+    """Say what the run noticed and left alone."""
     if place.target.project.manifest.migrate.out_of_order == "warn":
         for planned in plan.migrations:
             if planned.out_of_order:
                 call.output.note(f"{place.service}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
         call.output.event(place.service, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
-    if routines:
-        call.output.event(place.service, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
-    if plan.is_empty:
-        call.output.event(place.service, "up to date", _summary(plan))
     for name in plan.routines.gone:
         call.output.event(place.service, "note", f"{name.partition('/')[2]} is deployed, but its file is gone")
-    return {"service": place.service, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:

@@ -50,7 +50,7 @@ def migrate(database: Database, run: Run, listener: Listener, *, to: str | None 
             prepare(connection, watcher, database, plan.authority)
             plan = make_plan(database, watcher, to=to, sources=plan.sources)
             deployed = deployed_after(watcher, plan.state)
-            Execution(database, connection, run, listener, deployed).execute(plan)
+            Execution(database, connection, run, listener, deployed).execute(plan, to)
     return plan
 
 
@@ -109,7 +109,7 @@ def prepare(
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
             connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), people))
     journal.require_yoyo(connection, schema)
-    journal.require(watcher)
+    journal.require(watcher, who.roles["ops"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,14 @@ class Execution:
     listener: Listener
     deployed: dict[str, str]
 
-    def execute(self, plan: Plan) -> None:
+    def execute(self, plan: Plan, to: str | None) -> None:
         """Do what the plan says."""
         deploy(self.connection, self.run, plan.routines.before, self._told)
         dropped = [name for planned in plan.migrations for name in self._apply(planned)]
         after = plan.routines.after
         if dropped:
             with self.database.connect("migrate") as reader:
-                after = make_plan(self.database, reader, sources=plan.sources).routines.after
+                after = make_plan(self.database, reader, to=to, sources=plan.sources).routines.after
         deploy(self.connection, self.run, after, self._told)
         keep_partitions_ahead(self.connection)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError
@@ -62,8 +62,9 @@ def make_plan(
 ) -> Plan:
     """Read files and journal and compare. Writes nothing.
 
-    `to` is the last migration wanted (its name, or `service/name`); `sources` are the files, where they were read before. Raises ConfigurationError
-    for whatever stands against a run: an edited, missing or out-of-order migration, a
+    `to` is the last migration wanted (its name, or `service/name`): the routines of the after phase, which are
+    written for the last one, then wait. `sources` are the files, where they were read before.
+    Raises ConfigurationError for whatever stands against a run: an edited, missing or out-of-order migration, a
     statement that can't run where it stands.
     """
     target = database.target
@@ -76,13 +77,17 @@ def make_plan(
     files = list(sources.migrations)
     _refuse_missing(files, state)
     cosmetic = _compare_applied(connection, files, state)
-    pending = _up_to([m for m in files if not is_applied(m, state)], to, files)
+    unapplied = [m for m in files if not is_applied(m, state)]
+    pending = _up_to(unapplied, to, files)
+    routines = plan_routines(list(sources.routines), state, found.major)
+    if len(pending) < len(unapplied):
+        routines = replace(routines, after=())
     return Plan(
         service=target.service,
         sources=sources,
         authority=found,
         migrations=tuple(_planned(m, files, state, database) for m in pending),
-        routines=plan_routines(list(sources.routines), state, found.major),
+        routines=routines,
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
         state=state,

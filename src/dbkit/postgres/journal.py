@@ -88,14 +88,21 @@ def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     return int(found[0]) if found and found[0] else 0
 
 
-def require(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    """Make the journal, as the session's own role: a script, which runs as the owner, can't write it."""
+def require(connection: psycopg.Connection[tuple[Any, ...]], watcher: str) -> None:
+    """Make the journal, as the session's own role: a script, which runs as the owner, can't write it.
+
+    `watcher` is the role whose health checks read what is true now.
+    """
+    from psycopg.sql import SQL, Identifier
+
     found = version(connection)
     refuse_newer(found)
     if found == 0:
         with connection.transaction():
             connection.execute("SET LOCAL ROLE NONE")
             connection.execute(sql("journal_1").encode())
+            connection.execute(SQL("GRANT USAGE ON SCHEMA dbkit TO {}").format(Identifier(watcher)))
+            connection.execute(SQL("GRANT SELECT ON dbkit.state TO {}").format(Identifier(watcher)))
 
 
 def require_yoyo(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:

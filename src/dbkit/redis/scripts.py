@@ -124,9 +124,8 @@ def library_source(project: Project, service: str, scripts: Sequence[LuaScript])
     parts = [f"#!lua name={library_name(project, service)}"]
     for script in scripts:
         flags = f", flags = {{ {', '.join(repr(flag) for flag in script.flags)} }}" if script.flags else ""
-        parts.append(
-            f"redis.register_function{{ function_name = '{script.name}'{flags}, callback = function(KEYS, ARGV)\n{script.body.rstrip()}\nend }}"
-        )
+        head = f"redis.register_function{{ function_name = '{script.name}'{flags}, callback = function(KEYS, ARGV)"
+        parts.append(f"{head}\n{script.body.rstrip()}\nend }}")
     return "\n".join(parts) + "\n"
 
 

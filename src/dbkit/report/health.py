@@ -35,7 +35,7 @@ def _rows(findings: Sequence[Finding]) -> list[list[str]]:
     services: dict[tuple[str, str, str], list[str]] = {}
     first: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
-        key = (finding.status, finding.check, finding.object)
+        key = (str(finding.status), finding.check, finding.object)
         first.setdefault(key, finding)
         if finding.service not in services.setdefault(key, []):
             services[key].append(finding.service)

@@ -1,7 +1,8 @@
 -- test: words of the name go before words of the description
 -- as: app
 SELECT product.search_products('keyboard') -> 'items'
-WHERE NOT jsonb_path_query_array(product.search_products('keyboard'), '$.items[*].id') @> '[11, 12, 13]'
+WHERE NOT
+jsonb_path_query_array(product.search_products('keyboard'), '$.items[*].id') @> '[11, 12, 13]'
 OR product.search_products('silver headphones') #>> '{items,0,id}' <> '2';
 
 -- test: a quoted phrase and a minus are understood

