@@ -53,7 +53,10 @@ class Bounded:
 @pytest.fixture
 def db(pg_service: Callable[[str], Database]) -> Database:
     """Give an order database without seeds."""
-    return Bounded(pg_service("order"))
+    database = Bounded(pg_service("order"))
+    # The first call in a database writes a row, which others then wait for.
+    database.connect("owner").execute("SELECT ops.cluster_epoch()")
+    return database
 
 
 @pytest.fixture
@@ -483,6 +486,18 @@ def test_claiming_passes_a_key_that_is_being_written_to(db: Database, owner: Con
         emit(owner, "key", 2)
 
         assert [e["aggregateid"] for e in claim(worker, "w")] == ["1"]
+
+
+def test_claiming_waits_for_no_other_worker(db: Database, owner: Connection) -> None:
+    """What an open transaction has claimed is passed over, not waited for."""
+    first, second = db.connect(), db.connect()
+    register(owner, "t")
+    emit(owner, "a", 1)
+    emit(owner, "b", 2)
+    with first.transaction():
+        assert [e["aggregateid"] for e in claim(first, "w1", 1)] == ["1"]
+
+        assert [e["aggregateid"] for e in claim(second, "w2")] == ["2"]
 
 
 def test_a_new_consumer_gets_every_event_once(db: Database, owner: Connection) -> None:

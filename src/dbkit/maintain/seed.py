@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dbkit.errors import DbkitError
 from dbkit.postgres import journal
-from dbkit.postgres.connect import SESSION, Database, authority, server_error
-from dbkit.postgres.script import ScriptError, send
-from dbkit.source import statements
-from dbkit.source.files import Script, load_seeds
+from dbkit.postgres.connect import SESSION, Database, authority
+from dbkit.postgres.script import ScriptError, explain, send
+from dbkit.source.files import load_seeds
 
 
 def seed(database: Database) -> list[str]:
@@ -30,15 +29,6 @@ def seed(database: Database) -> list[str]:
                 send(connection, script.text)
             except ScriptError as exc:
                 connection.execute("ROLLBACK")
-                raise _failure(exc, script) from exc.cause
+                raise explain(exc, script.text, script, doing=f"seed {script.path.name} failed") from exc.cause
             connection.execute("COMMIT")
     return [script.path.name for script in scripts]
-
-
-def _failure(exc: ScriptError, script: Script) -> DbkitError:
-    text = script.text
-    parsed = statements.parse(text)
-    line = text.count("\n", 0, exc.position - 1) + 1 if exc.position else parsed[min(exc.done, len(parsed) - 1)].line
-    return server_error(
-        exc.cause, doing=f"seed {script.path.name} failed", where=str(script.origin(line)), excerpt=statements.excerpt(text, line)
-    )

@@ -49,7 +49,7 @@ def run_in_transaction(
         connection.execute("COMMIT")
     except script.ScriptError as exc:
         _roll_back(connection)
-        raise _failure(exc, name, text, source) from exc.cause
+        raise script.explain(exc, text, source, doing=f"{name} failed", hint=_hint) from exc.cause
     except psycopg.Error as exc:
         _roll_back(connection)
         raise server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None) from exc
@@ -84,20 +84,6 @@ def _left_transaction(name: str) -> DbkitError:
     return DbkitError(
         f"{name} ended dbkit's transaction: what it did before that is committed, and not marked",
         hint="find the COMMIT or ROLLBACK that it runs, undo by hand what was committed, then run it again",
-    )
-
-
-def _failure(exc: script.ScriptError, name: str, text: str, source: Script | None) -> DbkitError:
-    parsed = statements.parse(text)
-    line = parsed[min(exc.done, len(parsed) - 1)].line if parsed else 1
-    if exc.position:
-        line = text.count("\n", 0, exc.position - 1) + 1
-    return server_error(
-        exc.cause,
-        doing=f"{name} failed in statement {exc.done + 1} of {len(parsed)}",
-        where=str(source.origin(line)) if source else None,
-        excerpt=statements.excerpt(text, line),
-        hint=_hint,
     )
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError
+from dbkit.postgres.connect import server_error
+from dbkit.source import statements
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
+
+    from dbkit.source.files import Script
 
 
 class ScriptError(Exception):
@@ -23,6 +29,27 @@ class ScriptError(Exception):
         self.done = done
         position = cause.diag.statement_position
         self.position = int(position) if position else None
+
+
+def explain(
+    exc: ScriptError, text: str, source: Script | None, *, doing: str, hint: Callable[[str | None], str | None] = lambda _state: None
+) -> DbkitError:
+    """Describe a failed statement: the template's line, the lines around it, SQLSTATE, what to do.
+
+    Only errors of the parser come with a position; for all others the count of results tells the statement.
+    """
+    parsed = statements.parse(text)
+    line = parsed[min(exc.done, len(parsed) - 1)].line
+    if exc.position:
+        line = text.count("\n", 0, exc.position - 1) + 1
+    place = f" in statement {exc.done + 1} of {len(parsed)}" if len(parsed) > 1 else ""
+    return server_error(
+        exc.cause,
+        doing=f"{doing}{place}",
+        where=str(source.origin(line)) if source else None,
+        excerpt=statements.excerpt(text, line),
+        hint=hint,
+    )
 
 
 def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> int:

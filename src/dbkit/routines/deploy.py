@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dbkit.errors import DbkitError
 from dbkit.postgres import journal
 from dbkit.postgres.connect import server_error
-from dbkit.postgres.script import ScriptError, send
+from dbkit.postgres.script import ScriptError, explain, send
 from dbkit.routines.order import deployment_order
-from dbkit.source import statements
 from dbkit.source.checksum import text_hash
 from dbkit.source.files import Routine
 
@@ -92,24 +90,7 @@ def _deploy_one(connection: psycopg.Connection[tuple[Any, ...]], routine: Routin
     try:
         send(connection, routine.script.text)
     except ScriptError as exc:
-        raise failure(exc, routine) from exc.cause
-
-
-def failure(exc: ScriptError, routine: Routine) -> DbkitError:
-    """Describe a server error at the template's line."""
-    text = routine.script.text
-    if exc.position:
-        line = text.count("\n", 0, exc.position - 1) + 1
-    else:
-        parsed = statements.parse(text)
-        line = parsed[min(exc.done, len(parsed) - 1)].line
-    return server_error(
-        exc.cause,
-        doing=f"routine {routine.id} failed",
-        where=str(routine.script.origin(line)),
-        excerpt=statements.excerpt(text, line),
-        hint=_hint,
-    )
+        raise explain(exc, routine.script.text, routine.script, doing=f"routine {routine.id} failed", hint=_hint) from exc.cause
 
 
 def _hint(sqlstate: str | None) -> str | None:
