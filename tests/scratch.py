@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
 import dbkit
 from dbkit.project.manifest import Project, find_project
@@ -171,6 +174,29 @@ class Scratch:
             check=False,
         )
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        assert code is None or outcome.code == code, outcome
+        return outcome
+
+    def call(self, *arguments: str, cwd: Path | None = None, code: int | None = None, **environment: str) -> Outcome:
+        """Run dbkit as `run` does, but in this process: for what does not depend on being one of its own."""
+        from dbkit import cli
+
+        out, err = io.StringIO(), io.StringIO()
+        terminated = signal.getsignal(signal.SIGTERM)
+        with (
+            contextlib.chdir(cwd or self.root),
+            patch.dict(os.environ, environment),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                cli.main(list(arguments))
+                found = 0
+            except SystemExit as exc:
+                found = int(exc.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, terminated)
+        outcome = Outcome(found, out.getvalue(), err.getvalue())
         assert code is None or outcome.code == code, outcome
         return outcome
 

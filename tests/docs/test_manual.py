@@ -27,7 +27,9 @@ def test_generated_pages_are_what_the_program_says() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_stands_in_the_readme(command: str) -> None:
-    assert re.search(rf"^\| `{command}", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = [line.split("|")[1] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
+
+    assert any(re.search(rf"`{command}[ `]", row) for row in rows)
 
 
 def test_every_dependency_earns_its_line() -> None:

@@ -58,7 +58,7 @@ def test_kill_9_in_a_statement_leaves_nothing_half_done_and_the_next_run_needs_n
         agree(gated)
         assert gated.tables() == {"a"}
 
-    gated.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+    gated.migrate(lock_wait=PROMPT)
 
     agree(gated)
     assert gated.tables() == {"a", "b", "c"}
@@ -72,7 +72,7 @@ def test_the_next_run_waits_for_a_dead_runs_statement_to_end(gated: Scratch) -> 
         child.kill()
         gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
 
-        gated.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+        gated.migrate(lock_wait=PROMPT)
 
     agree(gated)
     assert gated.tables() == {"a", "b", "c"}
@@ -97,7 +97,7 @@ def test_a_connection_that_is_cut_is_an_error_and_the_next_run_goes_on(gated: Sc
         assert "0002_b" in err
         assert gated.states()["0002_b"] == "failed"
 
-    gated.run("migrate", code=0)
+    gated.migrate()
 
     agree(gated)
     assert gated.tables() == {"a", "b", "c"}
@@ -150,7 +150,7 @@ def test_kill_9_in_a_rollback_leaves_it_applied(gated: Scratch) -> None:
     agree(gated)
     assert gated.tables() == {"a"}
 
-    gated.run("rollback", "main", "--lock-wait", f"{PROMPT:.0f}", code=0)
+    gated.rollback()
 
     assert gated.tables() == set()
 
@@ -169,7 +169,7 @@ def test_kill_9_in_a_deploy_leaves_the_old_routines(gated: Scratch) -> None:
 
     assert gated.value("SELECT main.f()") == 1
 
-    gated.run("migrate", "--lock-wait", f"{PROMPT:.0f}", code=0)
+    gated.migrate(lock_wait=PROMPT)
 
     assert gated.value("SELECT main.f()") == 2
 

@@ -44,26 +44,26 @@ def test_a_first_run_a_second_and_the_way_back(small: Scratch) -> None:
     assert re.search(r"^main +rolled back +0001_create_notes ", back.out, re.MULTILINE)
     assert small.tables() == set()
 
-    nothing = small.run("rollback", "main", code=0)
+    nothing = small.call("rollback", "main", code=0)
     assert "nothing to undo" in nothing.out
 
 
 def test_check_finds_pending_work_and_writes_nothing(small: Scratch) -> None:
-    found = small.run("migrate", "--check", code=1)
+    found = small.call("migrate", "--check", code=1)
 
     assert "0001_create_notes" in found.out
     assert small.value("SELECT to_regclass('dbkit.journal')") is None
 
     small.migrate()
 
-    assert small.run("migrate", "--check").code == 0
+    assert small.call("migrate", "--check").code == 0
 
 
 @pytest.mark.parametrize("command", [("migrate", "--dry-run"), ("migrate", "--check"), ("status",), ("render",), ("doctor",)])
 def test_what_only_looks_writes_nothing(small: Scratch, command: tuple[str, ...]) -> None:
     before = small.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
 
-    small.run(*command)
+    small.call(*command)
 
     assert small.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text") == before
     assert small.column("SELECT nspname FROM pg_namespace WHERE nspname IN ('main', 'dbkit')") == []
@@ -73,7 +73,7 @@ def test_a_dry_rollback_shows_the_sql_and_undoes_nothing(small: Scratch) -> None
     small.migrate()
     before = small.events()
 
-    shown = small.run("rollback", "main", "--dry-run", code=0)
+    shown = small.call("rollback", "main", "--dry-run", code=0)
 
     assert "DROP TABLE main.notes;" in shown.out
     assert small.events() == before
@@ -84,7 +84,7 @@ def test_services_may_be_named(scratch: Scratch) -> None:
     for service in ("main", "other"):
         scratch.migration("0001_a", f"CREATE TABLE {service}.a ();", service=service)
 
-    scratch.run("migrate", "other", code=0)
+    scratch.call("migrate", "other", code=0)
 
     assert scratch.tables("main") == set()
     assert scratch.tables("other") == {"a"}
@@ -124,7 +124,7 @@ USAGE = [
 
 @pytest.mark.parametrize(("arguments", "said"), USAGE)
 def test_a_usage_error_names_what_would_be_right(scratch: Scratch, arguments: tuple[str, ...], said: str) -> None:
-    outcome = scratch.run(*arguments, code=2)
+    outcome = scratch.call(*arguments, code=2)
 
     assert said in outcome.err
     assert outcome.out == ""
@@ -132,13 +132,13 @@ def test_a_usage_error_names_what_would_be_right(scratch: Scratch, arguments: tu
 
 
 def test_without_a_project_the_way_to_one_is_named(scratch: Scratch) -> None:
-    outcome = scratch.run("status", cwd=Path("/"), code=2)
+    outcome = scratch.call("status", cwd=Path("/"), code=2)
 
     assert "dbkit init" in outcome.err
 
 
 def test_a_project_may_be_named_from_anywhere(small: Scratch, tmp_path: Path) -> None:
-    outcome = small.run("--project", str(small.root), "migrate", cwd=tmp_path, code=0)
+    outcome = small.call("--project", str(small.root), "migrate", cwd=tmp_path, code=0)
 
     assert "0001_create_notes" in outcome.out
 
@@ -155,7 +155,7 @@ def test_a_project_may_be_named_from_anywhere(small: Scratch, tmp_path: Path) ->
     ],
 )
 def test_a_server_that_can_not_be_reached_ends_with_3(scratch: Scratch, url: str) -> None:
-    outcome = scratch.run("status", "main", "--url", url, code=3)
+    outcome = scratch.call("status", "main", "--url", url, code=3)
 
     assert outcome.err.startswith("error: ")
     assert "  hint: " in outcome.err
@@ -172,7 +172,7 @@ def test_a_database_that_is_not_there_ends_with_3_and_says_what_to_do(scratch: S
 def test_a_broken_template_ends_with_2_at_its_line(small: Scratch) -> None:
     small.write("migrations/main/0002_b.sql.j2", "SELECT 1;\nSELECT {{ nothing }};\n")
 
-    outcome = small.run("migrate", code=2)
+    outcome = small.call("migrate", code=2)
 
     assert "  at migrations/main/0002_b.sql.j2:2\n" in outcome.err
     assert small.tables() == set()
@@ -204,7 +204,7 @@ def test_a_locked_database_ends_with_4_and_names_the_holder(small: Scratch, key:
     with psycopg.connect(small.pool.server.conninfo(small.database_name("main")), application_name="a colleague") as holder:
         holder.execute("SELECT pg_advisory_lock(%s, %s)", [lock.SPACE, key])
 
-        outcome = small.run(*command, "--lock-wait", "0.1", code=4)
+        outcome = small.call(*command, "--lock-wait", "0.1", code=4)
 
         assert f"pid {holder.info.backend_pid} (a colleague, postgres)" in outcome.err
         assert "waiting for another run" in outcome.err
@@ -217,14 +217,14 @@ def test_a_run_with_nothing_to_do_needs_no_lock(small: Scratch) -> None:
     with small.connect() as holder:
         holder.execute("SELECT pg_advisory_lock(%s, 1), pg_advisory_lock(%s, 2)", [lock.SPACE, lock.SPACE])
 
-        assert small.run("migrate", "--lock-wait", "0", code=0).err == ""
+        assert small.call("migrate", "--lock-wait", "0", code=0).err == ""
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("rollback", "main"), ("seed",), ("vacuum",)])
 def test_a_protected_environment_refuses_where_nobody_can_be_asked(small: Scratch, command: tuple[str, ...]) -> None:
     small.describe(environment=f"{small.environment()}\nprotected = true")
 
-    outcome = small.run(*command, code=2)
+    outcome = small.call(*command, code=2)
 
     assert "'here' is protected" in outcome.err
     assert small.tables() == set()
@@ -233,32 +233,32 @@ def test_a_protected_environment_refuses_where_nobody_can_be_asked(small: Scratc
 def test_a_protected_environment_takes_a_yes(small: Scratch) -> None:
     small.describe(environment=f"{small.environment()}\nprotected = true")
 
-    small.run("migrate", "--dry-run", code=0)
-    small.run("migrate", "--yes", code=0)
+    small.call("migrate", "--dry-run", code=0)
+    small.call("migrate", "--yes", code=0)
     assert small.tables() == {"notes"}
 
-    small.run("rollback", "main", "--yes", code=0)
+    small.call("rollback", "main", "--yes", code=0)
     assert small.tables() == set()
 
 
 def test_a_protected_environment_takes_no_example_data_even_so(small: Scratch) -> None:
     small.describe(environment=f"{small.environment()}\nprotected = true")
 
-    assert small.run("seed", "--yes").code == 2
-    assert small.run("seed").code == 2
+    assert small.call("seed", "--yes").code == 2
+    assert small.call("seed").code == 2
 
 
 def test_seeds_are_put_in_as_the_owner_and_a_failing_one_is_named(small: Scratch) -> None:
     small.write("seeds/main/01_notes.sql", "INSERT INTO main.notes SELECT 'a' WHERE NOT EXISTS (SELECT FROM main.notes);")
 
-    assert "dbkit migrate main" in small.run("seed", code=1).err
+    assert "dbkit migrate main" in small.call("seed", code=1).err
     small.migrate()
     for _ in range(2):
-        assert "seeded      1 file" in small.run("seed", code=0).out
+        assert "seeded      1 file" in small.call("seed", code=0).out
     assert small.column("SELECT body FROM main.notes") == ["a"]
 
     small.write("seeds/main/02_more.sql", "INSERT INTO main.notes VALUES ('b');\nINSERT INTO main.note VALUES ('c');")
-    outcome = small.run("seed", code=1)
+    outcome = small.call("seed", code=1)
 
     assert "  at seeds/main/02_more.sql:2  SQLSTATE 42P01" in outcome.err
     assert small.column("SELECT body FROM main.notes") == ["a"]
@@ -267,9 +267,9 @@ def test_seeds_are_put_in_as_the_owner_and_a_failing_one_is_named(small: Scratch
 def test_render_prints_what_would_be_sent(small: Scratch) -> None:
     small.write("migrations/main/0002_b.sql.j2", "{# hidden #}CREATE TABLE {{ schema }}.b ();\n")
 
-    assert "CREATE TABLE main.b ();" in small.run("render", code=0).out
+    assert "CREATE TABLE main.b ();" in small.call("render", code=0).out
 
-    written = small.run("render", "--out", "out", code=0)
+    written = small.call("render", "--out", "out", code=0)
     assert "4 files" in written.out
     assert sorted(str(path.relative_to(small.root / "out")) for path in (small.root / "out").rglob("*.sql")) == [
         "main/0001_create_notes.rollback.sql",
@@ -282,12 +282,12 @@ def test_render_prints_what_would_be_sent(small: Scratch) -> None:
 def test_url_hides_the_password_unless_asked(scratch: Scratch) -> None:
     scratch.describe(environment='url = "postgresql://u:s3cret@h/{database}"')
 
-    assert "s3cret" not in scratch.run("url", "main", code=0).out
-    assert scratch.run("url", "main", "--show-password", code=0).out == f"postgresql://u:s3cret@h/{scratch.database_name('main')}\n"
+    assert "s3cret" not in scratch.call("url", "main", code=0).out
+    assert scratch.call("url", "main", "--show-password", code=0).out == f"postgresql://u:s3cret@h/{scratch.database_name('main')}\n"
 
 
 def test_doctor_says_what_is_ready(small: Scratch) -> None:
-    found = small.run("doctor")
+    found = small.call("doctor")
 
     assert found.code == 0
     assert "PostgreSQL" in found.out
@@ -297,7 +297,7 @@ def test_doctor_says_what_is_ready(small: Scratch) -> None:
 def test_doctor_ends_with_3_where_a_target_is_out_of_reach(scratch: Scratch) -> None:
     scratch.describe(environment='url = "postgresql:///x?host=/nowhere"')
 
-    found = scratch.run("doctor", code=3)
+    found = scratch.call("doctor", code=3)
 
     assert "unreachable" in found.out
     assert "Traceback" not in found.err
@@ -313,7 +313,7 @@ def test_health_needs_no_project(scratch: Scratch, tmp_path: Path) -> None:
 
 
 def test_health_for_nagios_is_one_line_and_its_own_code(scratch: Scratch) -> None:
-    found = scratch.run("health", "main", "--nagios")
+    found = scratch.call("health", "main", "--nagios")
     assert re.fullmatch(r"DBKIT (OK|WARNING|CRITICAL|UNKNOWN) - .*\n", found.out)
     assert found.code == ["OK", "WARNING", "CRITICAL", "UNKNOWN"].index(found.out.split()[1])
 
@@ -325,7 +325,7 @@ def test_health_asks_as_whoever_the_url_says_and_what_is_hidden_is_unknown(scrat
     assert scratch.pool
     url = scratch.pool.server.conninfo(scratch.database_name("main"), "scratch_main_app")
 
-    found = scratch.run("--format", "json", "health", "--url", url).document["findings"]
+    found = scratch.call("--format", "json", "health", "--url", url).document["findings"]
 
     assert "ok" in {finding["status"] for finding in found}
     assert not [f for f in found if f["status"] == "ok" and "permission denied" in f["detail"]]
@@ -388,11 +388,11 @@ def test_a_protected_environment_asks_at_a_terminal(small: Scratch, answer: str,
 
 
 def test_quiet_says_only_what_went_wrong(small: Scratch) -> None:
-    done = small.run("-q", "migrate", code=0)
+    done = small.call("-q", "migrate", code=0)
     assert done.out + done.err == ""
 
     small.migration("0002_b", "SELECT 1 / 0;")
-    failed = small.run("-q", "migrate", code=1)
+    failed = small.call("-q", "migrate", code=1)
     assert failed.out == ""
     assert "division by zero" in failed.err
 
@@ -400,8 +400,8 @@ def test_quiet_says_only_what_went_wrong(small: Scratch) -> None:
 def test_a_traceback_is_shown_when_asked(small: Scratch) -> None:
     small.migration("0002_b", "SELECT 1 / 0;")
 
-    assert "Traceback" not in small.run("-v", "migrate", code=1).err
-    assert "Traceback" in small.run("-vv", "migrate", code=1).err
+    assert "Traceback" not in small.call("-v", "migrate", code=1).err
+    assert "Traceback" in small.call("-vv", "migrate", code=1).err
 
 
 def test_a_pipe_that_closes_early_is_no_crash(small: Scratch) -> None:
@@ -441,8 +441,8 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
 
 def test_help_is_had_without_a_project(scratch: Scratch, tmp_path: Path) -> None:
     assert "Exit codes" in scratch.run("--help", cwd=tmp_path, code=0).out
-    assert "Example" in scratch.run("migrate", "--help", cwd=tmp_path, code=0).out
-    assert scratch.run("--version", cwd=tmp_path, code=0).out.startswith("dbkit, version ")
+    assert "Example" in scratch.call("migrate", "--help", cwd=tmp_path, code=0).out
+    assert scratch.call("--version", cwd=tmp_path, code=0).out.startswith("dbkit, version ")
 
 
 def test_cli_py_of_a_checkout_is_the_same_program(scratch: Scratch) -> None:

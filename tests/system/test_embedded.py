@@ -77,7 +77,7 @@ def test_the_servers_folders_are_closed_to_others(kept: Scratch) -> None:
 
 
 def test_up_leaves_the_servers_running_and_down_stops_them(kept: Scratch) -> None:
-    assert kept.run("url", "main", code=1).err.count("`dbkit up` starts it") == 1
+    assert kept.call("url", "main", code=1).err.count("`dbkit up` starts it") == 1
 
     up = kept.run("up", code=0)
     assert re.search(r"^main +running +PostgreSQL \d+ +postgresql:///main\?host=", up.out, re.MULTILINE)
@@ -86,30 +86,30 @@ def test_up_leaves_the_servers_running_and_down_stops_them(kept: Scratch) -> Non
     assert first
 
     url = kept.run("url", "main", code=0).out.strip()
-    assert "up to date" in kept.run("migrate", "main", "--url", url, code=0).out
+    assert "up to date" in kept.call("migrate", "main", "--url", url, code=0).out
     assert kept.run("psql", "main", "--", "-XAtc", "SELECT current_user, count(*) FROM a", code=0).out == "scratch_main_migrator|0\n"
     assert kept.run("psql", "main", "--role", "superuser", "--", "-XAt", stdin="SELECT 1 + 1;\n\\q\n", code=0).out == "2\n"
     assert kept.run("psql", "main", "--", "-XAtc", "SELECT nothing").code == 1
-    assert "redis-cli cart" in kept.run("psql", "cart", code=2).err
+    assert "redis-cli cart" in kept.call("psql", "cart", code=2).err
 
-    assert kept.run("redis-cli", "cart", "SET", "name", "Ada", code=0).out == "OK\n"
-    assert kept.run("redis-cli", "cart", "FCALL", "greet", "1", "name", code=0).out == "hello Ada\n"
+    assert kept.call("redis-cli", "cart", "SET", "name", "Ada", code=0).out == "OK\n"
+    assert kept.call("redis-cli", "cart", "FCALL", "greet", "1", "name", code=0).out == "hello Ada\n"
     assert kept.run("redis-cli", "cart", stdin="GET name\nquit\n", code=0).out == "Ada\n"
-    assert "(error)" in kept.run("redis-cli", "cart", "NONSENSE", code=1).err
+    assert "(error)" in kept.call("redis-cli", "cart", "NONSENSE", code=1).err
 
-    found = kept.run("--format", "json", "status", code=0).document["services"]
+    found = kept.call("--format", "json", "status", code=0).document["services"]
     assert [(entry["service"], entry["state"]) for entry in found] == [("main", "up to date"), ("cart", "up to date")]
-    assert {finding["service"] for finding in kept.run("--format", "json", "health").document["findings"]} == {"main", "cart"}
+    assert {finding["service"] for finding in kept.call("--format", "json", "health").document["findings"]} == {"main", "cart"}
     assert postmaster(kept) == first
 
     down = kept.run("down", code=0)
     assert "PostgreSQL stopped" in re.sub(r" +", " ", down.out)
     assert postmaster(kept) == 0
-    assert kept.run("down", code=0)
+    assert kept.call("down", code=0)
 
 
 def test_what_was_written_is_there_after_a_restart(kept: Scratch) -> None:
-    assert kept.run("redis-cli", "cart", "GET", "name", code=0).out == "Ada\n"
+    assert kept.call("redis-cli", "cart", "GET", "name", code=0).out == "Ada\n"
     assert "up to date" in kept.run("migrate", "main", code=0).out
 
 
@@ -194,19 +194,19 @@ def test_data_of_another_version_is_refused_and_left_alone(kept: Scratch) -> Non
     ours = version.read_text(encoding="utf-8")
     version.write_text("14\n", encoding="utf-8")
 
-    refused = kept.run("migrate", "main", code=2)
+    refused = kept.call("migrate", "main", code=2)
 
     version.write_text(ours, encoding="utf-8")
     assert "is PostgreSQL 14's" in refused.err
     assert "postgres = 14" in refused.err
-    assert "up to date" in kept.run("migrate", "main", code=0).out
+    assert "up to date" in kept.call("migrate", "main", code=0).out
 
 
 def test_a_folder_without_a_server_program_is_named(kept: Scratch, tmp_path: Path) -> None:
     elsewhere = Scratch(tmp_path, None)
     elsewhere.describe(environment=f'server = "embedded"\npostgres_bin = "{tmp_path}"')
 
-    refused = elsewhere.run("migrate", code=2)
+    refused = elsewhere.call("migrate", code=2)
 
     assert f"no PostgreSQL server program in {tmp_path}" in refused.err
 

@@ -57,7 +57,7 @@ def test_an_interrupted_migration_is_out_and_the_next_run_goes_on(gated: Scratch
     assert gated.states() == {"0001_a": "applied", "0002_b": "interrupted"}
     assert gated.tables() == {"a"}
 
-    gated.run("migrate", code=0)
+    gated.migrate()
 
     assert gated.states() == {"0001_a": "applied", "0002_b": "applied"}
 
@@ -81,7 +81,7 @@ def test_an_interrupted_rollback_leaves_the_migration_applied(gated: Scratch, nu
     assert gated.states() == {"0001_a": "applied", "0002_b": "applied"}
     assert gated.tables() == {"a", "b"}
 
-    gated.run("rollback", "main", code=0)
+    gated.rollback()
 
     assert gated.tables() == {"a"}
 
@@ -105,7 +105,7 @@ def test_an_interrupted_deploy_of_routines_leaves_the_old_ones(gated: Scratch, n
 
     assert gated.value("SELECT main.f()") == 1
 
-    gated.run("migrate", code=0)
+    gated.migrate()
 
     assert gated.value("SELECT main.f()") == 2
 

@@ -41,7 +41,7 @@ def test_a_command_writes_one_document(scratch: Scratch, name: str) -> None:
     arguments, holds = RUNS[name]
     url = scratch.database().conninfo()
 
-    outcome = scratch.run("--format", "json", name, *(argument.replace("{url}", url) for argument in arguments))
+    outcome = scratch.call("--format", "json", name, *(argument.replace("{url}", url) for argument in arguments))
 
     assert holds(outcome.document), outcome
     assert "Traceback" not in outcome.err
@@ -54,11 +54,11 @@ def test_a_run_tells_what_it_did(scratch: Scratch) -> None:
     assert scratch.run("--format", "json", "migrate", "--check", code=1).document == {
         "services": [{"service": "main", "pending": ["main/0001_a", "main/f"]}]
     }
-    assert scratch.run("--format", "json", "migrate", code=0).document == {
+    assert scratch.call("--format", "json", "migrate", code=0).document == {
         "services": [{"service": "main", "applied": ["main/0001_a"], "deployed": ["main/f"], "pending": []}]
     }
-    assert scratch.run("--format", "json", "rollback", "main", "--dry-run").document == {"service": "main", "would_undo": ["main/0001_a"]}
-    assert scratch.run("--format", "json", "rollback", "main").document == {"service": "main", "undone": ["main/0001_a"]}
+    assert scratch.call("--format", "json", "rollback", "main", "--dry-run").document == {"service": "main", "would_undo": ["main/0001_a"]}
+    assert scratch.call("--format", "json", "rollback", "main").document == {"service": "main", "undone": ["main/0001_a"]}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_run_tells_what_it_did(scratch: Scratch) -> None:
 def test_an_error_is_the_document(scratch: Scratch, arguments: tuple[str, ...], code: int, key: str, value: object) -> None:
     scratch.migration("0001_a", "SELECT 1 / 0;")
 
-    error = scratch.run("--format", "json", *arguments, code=code).document["error"]
+    error = scratch.call("--format", "json", *arguments, code=code).document["error"]
 
     assert error["exit_code"] == code
     assert error[key] == value

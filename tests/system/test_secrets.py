@@ -44,13 +44,13 @@ def test_no_command_prints_it(secretive: Scratch) -> None:
         ("-vv", "health"),
         ("rollback", "main"),
     ):
-        assert silent(secretive.run(*arguments)).code in {0, 1}
+        assert silent(secretive.call(*arguments)).code in {0, 1}
 
 
 @pytest.mark.parametrize("verbose", [(), ("-vv",), ("-vv", "--format", "json")])
 @pytest.mark.parametrize("environment", ["elsewhere", "command", "variable"])
 def test_no_error_names_it(secretive: Scratch, environment: str, verbose: tuple[str, ...]) -> None:
-    failed = secretive.run(*verbose, "--env", environment, "migrate", THE_URL=f"postgresql://u:{CANARY}@127.0.0.1:1/x")
+    failed = secretive.call(*verbose, "--env", environment, "migrate", THE_URL=f"postgresql://u:{CANARY}@127.0.0.1:1/x")
 
     assert silent(failed).code == 3
 
@@ -71,14 +71,14 @@ MALFORMED = [
 
 @pytest.mark.parametrize("url", MALFORMED)
 def test_a_url_that_is_malformed_is_not_repeated(secretive: Scratch, url: str) -> None:
-    assert silent(secretive.run("-vv", "status", "main", DBKIT_MAIN_URL=url)).code in {2, 3}
+    assert silent(secretive.call("-vv", "status", "main", DBKIT_MAIN_URL=url)).code in {2, 3}
 
 
 @pytest.mark.parametrize(
     "url", [f"redis://:{CANARY}@127.0.0.1:1/0", f"redis://127.0.0.1:1/0?password={CANARY}", f"redis://u:x/{CANARY}@h:1/0"]
 )
 def test_a_redis_url_is_not_repeated(secretive: Scratch, url: str) -> None:
-    assert silent(secretive.run("-vv", "health", "--url", url)).code in {2, 3}
+    assert silent(secretive.call("-vv", "health", "--url", url)).code in {2, 3}
 
 
 def test_a_failing_migration_does_not_tell(secretive: Scratch) -> None:
@@ -89,7 +89,7 @@ def test_a_failing_migration_does_not_tell(secretive: Scratch) -> None:
 
 def test_the_journal_does_not_know_it(secretive: Scratch) -> None:
     secretive.migration("0002_b", "SELECT 1 / 0;")
-    secretive.run("migrate", code=1)
+    secretive.call("migrate", code=1)
 
     rows = secretive.column("SELECT j::text FROM dbkit.journal AS j")
 

@@ -71,7 +71,8 @@ FROM (
 -- test: a key that is being worked on is refused for the time being
 -- raises: SH015
 SELECT orders.claim_idempotency_key(1, 'create_order', 'k', sha256(convert_to(
-    jsonb_build_array('USD', '[]'::jsonb, 'A', '{}'::jsonb, 'GB', 'a@example.com', NULL)::text, 'UTF8'
+    jsonb_build_array('USD', '[]'::jsonb, 'A', '{}'::jsonb, 'GB', 'a@example.com', NULL)::text,
+    'UTF8'
 )));
 SELECT orders.create_order(1, 'k', 'USD', '[]', 'A', '{}', 'GB', 'a@example.com');
 

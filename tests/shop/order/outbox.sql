@@ -72,7 +72,9 @@ WHERE c.types IS DISTINCT FROM ARRAY['t.b'];
 
 -- test: urgent heads first, then the oldest; an urgent event waits for its elders
 SELECT orders.register_outbox_consumer('t', '{t}');
-INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key, priority)
+INSERT INTO orders.outbox_events (
+    aggregatetype, aggregateid, type, payload, partition_key, priority
+)
 VALUES
 ('t', '1', 't', '{}', 'a', 5), ('t', '2', 't', '{}', 'a', 0), ('t', '3', 't', '{}', 'b', 5),
 ('t', '4', 't', '{}', 'c', 0), ('t', '5', 't', '{}', 'd', 10);
@@ -88,7 +90,9 @@ WHERE o.heads IS DISTINCT FROM ARRAY['4', '1', '3', '5'];
 
 -- test: a claim takes no more than its batch, the most urgent of all
 SELECT orders.register_outbox_consumer('t', '{t}');
-INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key, priority)
+INSERT INTO orders.outbox_events (
+    aggregatetype, aggregateid, type, payload, partition_key, priority
+)
 SELECT 't', n::text, 't', '{}', n::text, 10 - n FROM generate_series(1, 6) AS n;
 SELECT o.heads
 FROM (
@@ -130,7 +134,9 @@ WHERE c.heads IS DISTINCT FROM ARRAY['2'];
 
 -- test: a later event of a key is not claimed even where nothing says that it waits
 SELECT orders.register_outbox_consumer('t', '{t}');
-INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key, priority)
+INSERT INTO orders.outbox_events (
+    aggregatetype, aggregateid, type, payload, partition_key, priority
+)
 VALUES ('t', '1', 't', '{}', 'k', 5), ('t', '2', 't', '{}', 'k', 0);
 UPDATE orders.outbox_deliveries SET is_waiting = FALSE;
 SELECT e.aggregateid FROM orders.claim_outbox_events('t', 'w') AS e WHERE e.aggregateid <> '1';
@@ -266,10 +272,12 @@ WHERE jsonb_array_length(e.errors) <> 5 OR e.errors #>> '{4,code}' <> 'six';
 
 -- test: health counts every delivery once
 SELECT orders.register_outbox_consumer('t', '{t}', 'strict', 'block', 1);
-INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key, priority)
+INSERT INTO orders.outbox_events (
+    aggregatetype, aggregateid, type, payload, partition_key, priority
+)
 VALUES
-('t', '1', 't', '{}', 'dead', 0), ('t', '2', 't', '{}', 'dead', 0), ('t', '3', 't', '{}', 'leased', 1),
-('t', '4', 't', '{}', 'ready', 2);
+('t', '1', 't', '{}', 'dead', 0), ('t', '2', 't', '{}', 'dead', 0),
+('t', '3', 't', '{}', 'leased', 1), ('t', '4', 't', '{}', 'ready', 2);
 SELECT orders.fail_outbox_event('t', c.lease_token, c.event_id, 'E')
 FROM orders.claim_outbox_events('t', 'w', 1) AS c;
 SELECT orders.claim_outbox_events('t', 'w', 1);

@@ -35,7 +35,8 @@ FROM orders.orders AS o WHERE o.user_id = 901;
 SELECT orders.add_order_note(901, o.id, o.id, 'staff', 'Zebulon called.')
 FROM orders.orders AS o WHERE o.user_id = 901;
 SELECT ops.erase_personal_data('901');
-SELECT 'orders' AS place FROM orders.orders AS o WHERE o::text ~* 'zebulon|900123' OR o.user_id = 901
+SELECT 'orders' AS place FROM orders.orders AS o
+WHERE o::text ~* 'zebulon|900123' OR o.user_id = 901
 UNION ALL
 SELECT 'order_notes' FROM orders.order_notes AS n WHERE n.body ~* 'zebulon'
 UNION ALL

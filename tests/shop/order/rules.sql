@@ -13,7 +13,9 @@ WITH broken AS (
         1,
         'USD',
         (
-            SELECT jsonb_agg('{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 1}'::jsonb)
+            SELECT jsonb_agg(
+                '{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 1}'::jsonb
+            )
             FROM generate_series(1, 51)
         ) || '[{"product_id": 1, "product_name": "A", "quantity": 0, "unit_price": 1}, 7]'
     ) AS v
