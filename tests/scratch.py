@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SOURCES = Path(dbkit.__file__).parents[1]
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def until(what: Callable[[], T], *, seconds: float = PATIENCE) -> T:

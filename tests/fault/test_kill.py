@@ -88,7 +88,7 @@ def test_a_connection_that_is_cut_is_an_error_and_the_next_run_goes_on(gated: Sc
         cut = backend if victim == "migrate" else gated.column(holder, backend)[0]
         gated.value("SELECT pg_terminate_backend(%s, 10000)", cut)
 
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=60)
 
     assert "Traceback" not in err
     assert child.returncode == 1

@@ -46,7 +46,7 @@ def test_an_interrupted_migration_is_out_and_the_next_run_goes_on(gated: Scratch
         until(lambda: at_the_gate(gated))
 
         child.send_signal(number)
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate(timeout=60)
 
         assert child.returncode == code
         assert "main/0002_b was rolled back" in err
@@ -71,7 +71,7 @@ def test_an_interrupted_rollback_leaves_the_migration_applied(gated: Scratch, nu
         until(lambda: at_the_gate(gated))
 
         child.send_signal(number)
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate(timeout=60)
 
         assert child.returncode == code
         assert "main/0002_b is still applied" in err
@@ -98,7 +98,7 @@ def test_an_interrupted_deploy_of_routines_leaves_the_old_ones(gated: Scratch, n
         until(lambda: at_the_gate(gated))
 
         child.send_signal(number)
-        child.communicate(timeout=20)
+        child.communicate(timeout=60)
 
         assert child.returncode == code
         assert statements_of_dbkit(gated) == []
@@ -118,7 +118,7 @@ def test_a_run_that_waits_for_another_can_be_interrupted(gated: Scratch, number:
         until(lambda: [query for query in statements_of_dbkit(gated) if "pg_locks" in query or "pg_try_advisory_lock" in query])
 
         child.send_signal(number)
-        _, err = child.communicate(timeout=20)
+        _, err = child.communicate(timeout=60)
 
     assert child.returncode == code
     assert "Traceback" not in err

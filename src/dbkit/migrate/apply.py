@@ -172,21 +172,22 @@ class Execution:
 
     def _mark(self, planned: PlannedMigration, dropped: list[str]) -> None:
         migration = planned.migration
-        journal.mark(self.connection, self.run, self.database.target.schema, migration.name, "apply")
-        journal.append(
-            self.connection,
-            self.run,
-            "applied",
-            "migration",
-            migration.id,
-            rendered=migration.script.text,
-            rollback=migration.rollback.text if migration.rollback else None,
-            checksum=token_hash(migration.script.text),
-            statement=len(planned.statements),
-            detail={"irreversible": migration.irreversible} if migration.irreversible else None,
-        )
-        for routine in dropped:
-            journal.append(self.connection, self.run, "dropped", "routine", routine)
+        with self.connection.pipeline():
+            journal.mark(self.connection, self.run, self.database.target.schema, migration.name, "apply")
+            journal.append(
+                self.connection,
+                self.run,
+                "applied",
+                "migration",
+                migration.id,
+                rendered=migration.script.text,
+                rollback=migration.rollback.text if migration.rollback else None,
+                checksum=token_hash(migration.script.text),
+                statement=len(planned.statements),
+                detail={"irreversible": migration.irreversible} if migration.irreversible else None,
+            )
+            for routine in dropped:
+                journal.append(self.connection, self.run, "dropped", "routine", routine)
 
 
 def retake(connection: psycopg.Connection[tuple[Any, ...]]) -> None:

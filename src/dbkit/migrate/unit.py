@@ -36,14 +36,11 @@ def run_in_transaction(
 
     started = time.monotonic()
     text = statements.strip_restrict(text)
-    connection.execute("BEGIN")
     try:
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
-        xid = _one(connection, "SELECT pg_current_xact_id()::text")
+        xid = _last(connection, f"BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'; SELECT pg_current_xact_id()::text")
         before()
         script.send(connection, text)
-        connection.execute(script.RESTORE.encode())
-        if _one(connection, "SELECT pg_current_xact_id_if_assigned()::text") != xid:
+        if _last(connection, f"{script.RESTORE}; SELECT pg_current_xact_id_if_assigned()::text") != xid:
             raise _left_transaction(name)
         mark()
         connection.execute("COMMIT")
@@ -60,8 +57,12 @@ def run_in_transaction(
     return time.monotonic() - started
 
 
-def _one(connection: psycopg.Connection[tuple[Any, ...]], query: str) -> str | None:
-    row = connection.execute(query.encode()).fetchone()
+def _last(connection: psycopg.Connection[tuple[Any, ...]], queries: str) -> str | None:
+    """Send statements in one message and return the value of the last."""
+    cursor = connection.execute(queries.encode())
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone()
     return row[0] if row else None
 
 

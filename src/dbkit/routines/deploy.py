@@ -80,10 +80,11 @@ def deploy(
             done(routine)
         _check_bodies(connection, routines)
         connection.execute("SET LOCAL ROLE NONE")
-        for routine in routines:
-            journal.append(
-                connection, run, "deployed", "routine", routine.id, rendered=routine.script.text, detail={"phase": routine.phase}
-            )
+        with connection.pipeline():
+            for routine in routines:
+                journal.append(
+                    connection, run, "deployed", "routine", routine.id, rendered=routine.script.text, detail={"phase": routine.phase}
+                )
 
 
 def _deploy_one(connection: psycopg.Connection[tuple[Any, ...]], routine: Routine) -> None:
