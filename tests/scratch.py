@@ -321,4 +321,5 @@ class Scratch:
 def process_environment(**more: str) -> dict[str, str]:
     """Return this process's environment for a child that finds the same dbkit."""
     found = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
-    return found | {"PYTHONPATH": str(SOURCES), "PYTHONWARNINGS": "default"} | more
+    path = os.pathsep.join(filter(None, [str(SOURCES), found.get("PYTHONPATH")]))
+    return found | {"PYTHONPATH": path, "PYTHONWARNINGS": "default"} | more

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,3 +87,9 @@ def test_links_of_the_manual_point_at_files() -> None:
     ]
 
     assert broken == []
+
+
+def test_the_shops_manifest_is_what_the_schema_says() -> None:
+    schema = json.loads((ROOT / "docs/dbkit.schema.json").read_text())
+
+    jsonschema.validate(tomllib.loads((ROOT / "dbkit.toml").read_text()), schema)

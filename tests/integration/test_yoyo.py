@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scratch import SOURCES, Scratch
+from scratch import Scratch, process_environment
 
 EXPECTED = {"0001_a": "A", "0002_b": "A", "0003_c": "U"}
 
@@ -45,10 +45,11 @@ def yoyo(scratch: Scratch, command: str, scheme: str) -> subprocess.CompletedPro
     assert scratch.pool
     scratch.run("render", "--out", "rendered", code=0)
     url = f"{scheme}://scratch_main_migrator@/{scratch.database_name('main')}?host={scratch.pool.server.sockets}&schema=main"
-    paths = os.pathsep.join([str(SOURCES), str(backends(scratch.root / "registered"))])
+    environment = process_environment()
+    environment["PYTHONPATH"] += f"{os.pathsep}{backends(scratch.root / 'registered')}"
     return subprocess.run(
         [sys.executable, "-m", "yoyo", command, "--batch", "--no-config-file", "--database", url, str(scratch.root / "rendered/main")],
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

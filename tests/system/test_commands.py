@@ -14,7 +14,7 @@ import pytest
 
 from dbkit import cli
 from dbkit.postgres import lock
-from scratch import SOURCES, Outcome, Scratch
+from scratch import SOURCES, Outcome, Scratch, process_environment
 
 ROOT = Path(__file__).parents[2]
 NAMES = cli.program.list_commands(click.Context(cli.program))
@@ -344,8 +344,6 @@ def in_a_terminal(scratch: Scratch, *arguments: str, answer: str = "", **environ
     """Run dbkit with a terminal on all three streams."""
     import pty
 
-    from scratch import process_environment
-
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-m", "dbkit", *arguments],
@@ -409,9 +407,7 @@ def test_a_pipe_that_closes_early_is_no_crash(small: Scratch) -> None:
         small.migration(f"{number:04}_x", f"-- {'long' * 500}\nSELECT 1;")
     command = f"{sys.executable} -m dbkit render | head -n 1"
 
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=small.root, env={**os.environ, "PYTHONPATH": str(SOURCES)}, capture_output=True, text=True
-    )
+    done = subprocess.run(["sh", "-c", command], cwd=small.root, env=process_environment(), capture_output=True, text=True)
 
     assert done.stdout.startswith("-- main/")
     assert done.stderr == ""
@@ -446,7 +442,9 @@ def test_help_is_had_without_a_project(scratch: Scratch, tmp_path: Path) -> None
 
 
 def test_cli_py_of_a_checkout_is_the_same_program(scratch: Scratch) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    sources = {str(SOURCES), str(ROOT / "src")}
+    kept = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder not in sources]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(kept)}
     done = subprocess.run(
         [sys.executable, ROOT / "cli.py", "status", "mian"], cwd=scratch.root, env=environment, capture_output=True, text=True
     )

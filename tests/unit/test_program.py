@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dbkit import cli, errors
 from dbkit.commands import Invocation
 from dbkit.errors import DbkitError, nearest
 from dbkit.report.errors import show_error
+from scratch import process_environment
 
 ENDS = [
     (DbkitError("a migration failed"), 1),
@@ -122,7 +122,7 @@ try:
 except SystemExit:
     print([name for name in {heavy} if name in sys.modules])
 """
-    environment = {**os.environ, "PYTHONPATH": str(cli.COMMANDS.parents[1])}
+    environment = process_environment()
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
 

@@ -122,12 +122,10 @@ class Output:
             if status:
                 cells[index].stylize(STYLES.get(str(row[index]), ""))
             table.add_row(*cells)
-        with self._unfolded():
+        with self.out.capture() as capture:
             self.out.print(table)
-
-    @contextmanager
-    def _unfolded(self) -> Iterator[None]:
-        yield
+        for line in capture.get().splitlines():
+            sys.stdout.write(line.rstrip() + "\n")  # the padding of the last column would wrap
 
     @contextmanager
     def progress(self, text: str) -> Iterator[Progress]:
