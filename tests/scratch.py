@@ -79,7 +79,7 @@ class Pool:
         """Empty the database and take its settings away."""
         import psycopg
 
-        with psycopg.connect(self.server.conninfo(name), autocommit=True) as connection:
+        with psycopg.connect(self.server.conninfo(name), autocommit=True, options="-c default_transaction_read_only=off") as connection:
             connection.execute(EMPTY)
             connection.execute(f'ALTER DATABASE "{name}" RESET ALL'.encode())
         self._free[service].append(name)

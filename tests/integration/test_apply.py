@@ -67,6 +67,18 @@ def test_a_run_can_stop_at_a_migration(scratch: Scratch) -> None:
     assert scratch.states() == {"0001_m": "applied", "0002_m": "applied", "0003_m": "pending"}
 
 
+def test_routines_wait_where_a_run_stops_before_the_last_migration(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a ();")
+    scratch.migration("0002_b", "CREATE TABLE main.b ();")
+    scratch.routine("v", "CREATE OR REPLACE VIEW main.v AS SELECT * FROM main.b;")
+
+    scratch.migrate(to="0001")
+    assert scratch.tables() == {"a"}
+
+    scratch.migrate(to="0002")
+    assert scratch.tables() == {"a", "b", "v"}
+
+
 def test_a_stop_that_is_not_there_is_answered_with_the_nearest(scratch: Scratch) -> None:
     scratch.migration("0001_create_orders", "CREATE TABLE main.t ();")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dbkit.errors import DbkitError
 from dbkit.postgres import server as pg
 from scratch import Scratch, until
 
@@ -49,3 +50,16 @@ def test_a_standby_is_read_and_never_written(standby: Scratch) -> None:
     found = standby.run("--format", "json", "health")
     assert found.code in {0, 1}
     assert len(found.document["findings"]) > 20
+
+
+def test_a_read_only_database_is_read_and_never_written(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    scratch.migrate()
+    scratch.migration("0002_b", "CREATE TABLE main.b ();", "DROP TABLE main.b;")
+    with scratch.connect() as connection:
+        connection.execute(f'ALTER DATABASE "{scratch.database_name("main")}" SET default_transaction_read_only = on'.encode())
+
+    assert scratch.states() == {"0001_a": "applied", "0002_b": "pending"}
+    for action in (scratch.migrate, scratch.rollback):
+        with pytest.raises(DbkitError, match="default_transaction_read_only is on"):
+            action()

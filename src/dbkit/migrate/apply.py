@@ -43,7 +43,7 @@ def migrate(database: Database, run: Run, listener: Listener, *, to: str | None 
     """
     with database.connect("migrate", **SESSION) as watcher:
         plan = make_plan(database, watcher, to=to)
-        refuse_standby(database, plan.authority)
+        refuse_read_only(database, plan.authority)
         if plan.is_empty:
             return plan
         with exclusive(database, watcher, plan.authority, listener, lock_wait) as connection:
@@ -54,10 +54,14 @@ def migrate(database: Database, run: Run, listener: Listener, *, to: str | None 
     return plan
 
 
-def refuse_standby(database: Database, who: Authority) -> None:
+def refuse_read_only(database: Database, who: Authority) -> None:
     """Raise where nothing can be written."""
     if who.in_recovery:
         raise DbkitError(f"{database.service}: this server is a standby, where nothing can be written", hint="name the primary")
+    if who.read_only:
+        raise DbkitError(
+            f"{database.service}: default_transaction_read_only is on for this role or database", hint="nothing can be written there"
+        )
 
 
 @contextmanager
@@ -155,12 +159,13 @@ class Execution:
                 mark=lambda: self._mark(planned, dropped),
             )
         except DbkitError as exc:
-            record_end(self.database, self.run, migration.id, "failed", exc)
+            if record_end(self.database, self.run, migration.id, "failed", exc):
+                raise committed_all_the_same(f"{migration.id} is applied", exc) from exc
             raise
         except KeyboardInterrupt as exc:
-            record_end(self.database, self.run, migration.id, "interrupted", None)
+            committed = record_end(self.database, self.run, migration.id, "interrupted", None)
             raise InterruptedRunError(
-                f"interrupted: {migration.id} was rolled back, what came before it stays",
+                f"interrupted: {migration.id} {'is applied' if committed else 'was rolled back'}, what came before it stays",
                 exit_code=getattr(exc, "exit_code", 130),
                 hint="`dbkit migrate` goes on from here",
             ) from exc
@@ -197,16 +202,29 @@ def retake(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
 
 def record_end(
     database: Database, run: Run, object_id: str, event: str, exc: DbkitError | None, direction: Literal["up", "down"] = "up"
-) -> None:
-    """Write how a migration ended, on a connection of its own: the first may be gone."""
+) -> bool:
+    """Write how a migration ended, on a connection of its own: the first may be gone.
+
+    Returns True, and writes nothing, where its mark is there: the end came when the server had committed already.
+    """
     detail: dict[str, Any] = {"direction": direction}
     if exc:
         detail |= {"message": exc.message, "sqlstate": exc.sqlstate, "where": exc.where}
     try:
         with database.connect("migrate") as connection:
+            if journal.happened(connection, run, "applied" if direction == "up" else "rolled back", object_id):
+                return True
             journal.append(connection, run, event, "migration", object_id, detail=detail)
     except DbkitError:
-        return  # the server is gone: the transaction is rolled back, and the journal says nothing of it
+        pass  # the server is gone: the transaction is rolled back, and the journal says nothing of it
+    return False
+
+
+def committed_all_the_same(what: str, exc: DbkitError) -> DbkitError:
+    """Describe an error that came after the server had committed."""
+    return DbkitError(
+        f"{what}, but the connection did not outlive its commit: {exc.message}", sqlstate=exc.sqlstate, hint="run it again to go on"
+    )
 
 
 def keep_partitions_ahead(connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
-from dbkit.migrate.apply import Event, Listener, exclusive, record_end, refuse_standby, retake
+from dbkit.migrate.apply import Event, Listener, committed_all_the_same, exclusive, record_end, refuse_read_only, retake
 from dbkit.migrate.plan import IS_APPLIED
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -76,7 +76,7 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
     """
     with database.connect("rollback", **SESSION) as watcher:
         who = authority(watcher, database.target)
-        refuse_standby(database, who)
+        refuse_read_only(database, who)
         with exclusive(database, watcher, who, listener, lock_wait) as connection:
             undos = plan_rollback(database, watcher, to=to, steps=steps)
             for undo in undos:
@@ -117,12 +117,13 @@ class Reversal:
                 mark=lambda: self._mark(state, deployed, dropped),
             )
         except DbkitError as exc:
-            record_end(self.database, self.run, self.undo.id, "failed", exc, "down")
+            if record_end(self.database, self.run, self.undo.id, "failed", exc, "down"):
+                raise committed_all_the_same(f"{self.undo.id} is rolled back", exc) from exc
             raise
         except KeyboardInterrupt as exc:
-            record_end(self.database, self.run, self.undo.id, "interrupted", None, "down")
+            committed = record_end(self.database, self.run, self.undo.id, "interrupted", None, "down")
             raise InterruptedRunError(
-                f"interrupted: {self.undo.id} is still applied",
+                f"interrupted: {self.undo.id} is {'rolled back' if committed else 'still applied'}",
                 exit_code=getattr(exc, "exit_code", 130),
                 hint="run the rollback again to go on",
             ) from exc

@@ -75,7 +75,8 @@ def _roll_back(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
             connection.cancel_safe(timeout=5)
             while connection.pgconn.get_result():
                 pass
-        connection.execute("ROLLBACK")
+        if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            connection.execute("ROLLBACK")
         connection.execute("RESET ALL")
     except psycopg.Error:
         connection.close()  # the server rolls back what a closed connection left open

@@ -131,6 +131,7 @@ class Authority:
     major: int
     version: str
     in_recovery: bool
+    read_only: bool
 
     @property
     def alone(self) -> bool:
@@ -146,7 +147,9 @@ def authority(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -
         [list(wanted.values())],
     ).fetchall()
     present = dict(rows)
-    one = connection.execute("SELECT session_user, pg_is_in_recovery(), current_setting('server_version')").fetchone()
+    one = connection.execute(
+        "SELECT session_user, pg_is_in_recovery(), current_setting('server_version'), current_setting('default_transaction_read_only')"
+    ).fetchone()
     assert one is not None  # noqa: S101 a SELECT without FROM returns a row
     session = str(one[0])
     owner = wanted["owner"] if present.get(wanted["owner"]) else session
@@ -157,6 +160,7 @@ def authority(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -
         major=connection.info.server_version // 10000,
         version=str(one[2]).split()[0],
         in_recovery=bool(one[1]),
+        read_only=one[3] == "on",
     )
 
 

@@ -185,6 +185,12 @@ INSERT INTO dbkit.journal (
 """
 
 
+def happened(connection: psycopg.Connection[tuple[Any, ...]], run: Run, event: str, object_id: str) -> bool:
+    """Say whether this run's event is in the journal."""
+    query = "SELECT 1 FROM dbkit.journal WHERE run = %s AND event = %s AND object = %s"
+    return connection.execute(query, [run.id, event, object_id]).fetchone() is not None
+
+
 def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: str) -> None:
     """Tell yoyo's tables: `apply` marks the migration, `rollback` takes the mark away."""
     from psycopg import sql as compose

@@ -1,0 +1,82 @@
+"""An end that comes while the server commits: what became of the commit is asked, not guessed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from scratch import Scratch, until
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
+
+
+@pytest.fixture
+def slow_to_commit(scratch: Scratch) -> Iterator[Scratch]:
+    """A commit of this database waits for a standby that is not there; the rows are in all the same."""
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    scratch.migrate()
+    scratch.migration("0002_b", "CREATE TABLE main.b ();", "DROP TABLE main.b;")
+    with scratch.connect() as connection:
+        connection.execute(f'ALTER DATABASE "{scratch.database_name("main")}" SET synchronous_commit = on'.encode())
+        standby(scratch, "nobody")
+    yield scratch
+    standby(scratch, "")
+
+
+def standby(scratch: Scratch, name: str) -> None:
+    """Name the standby for which commits wait; the other databases of the worker's server commit asynchronously."""
+    with scratch.connect(options="-c synchronous_commit=off") as connection:
+        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
+        connection.execute("SELECT pg_reload_conf()")
+        until(lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == (name,))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_after_the_commit_leaves_it_applied(slow_to_commit: Scratch, number: signal.Signals, code: int) -> None:
+    child = slow_to_commit.start("migrate")
+    until(lambda: slow_to_commit.column(WAITING))
+
+    child.send_signal(number)
+    until(lambda: child.poll() is not None or slow_to_commit.column(WAITING))
+    standby(slow_to_commit, "")
+    _, err = child.communicate(timeout=60)
+
+    assert child.returncode == code
+    assert "main/0002_b is applied" in err
+    assert slow_to_commit.tables() == {"a", "b"}
+    assert slow_to_commit.states() == {"0001_a": "applied", "0002_b": "applied"}
+    assert slow_to_commit.migrate().is_empty
+
+
+def test_an_interrupt_after_the_commit_of_a_rollback_leaves_it_rolled_back(slow_to_commit: Scratch) -> None:
+    child = slow_to_commit.start("rollback", "main")
+    until(lambda: slow_to_commit.column(WAITING))
+
+    child.send_signal(signal.SIGINT)
+    until(lambda: child.poll() is not None or slow_to_commit.column(WAITING))
+    standby(slow_to_commit, "")
+    _, err = child.communicate(timeout=60)
+
+    assert child.returncode == 130
+    assert "main/0001_a is rolled back" in err
+    assert slow_to_commit.tables() == set()
+    assert slow_to_commit.states() == {"0001_a": "pending", "0002_b": "pending"}
+    assert slow_to_commit.events()[-1] == ("rolled back", "0001_a")
+
+
+def test_a_connection_that_is_cut_after_the_commit_leaves_it_applied(slow_to_commit: Scratch) -> None:
+    child = slow_to_commit.start("migrate")
+    (backend,) = until(lambda: slow_to_commit.column(WAITING))
+
+    slow_to_commit.value("SELECT pg_terminate_backend(%s, 10000)", backend)
+    until(lambda: child.poll() is not None or slow_to_commit.column(WAITING))
+    standby(slow_to_commit, "")
+    _, err = child.communicate(timeout=60)
+
+    assert child.returncode == 1
+    assert "main/0002_b is applied" in err
+    assert slow_to_commit.tables() == {"a", "b"}
+    assert slow_to_commit.states() == {"0001_a": "applied", "0002_b": "applied"}
+    assert slow_to_commit.migrate().is_empty
