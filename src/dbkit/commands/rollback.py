@@ -11,6 +11,9 @@ from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.migrate import Event
+    from dbkit.migrate.rollback import Undo
+    from dbkit.postgres.connect import Database
+    from dbkit.redis.connect import Store
 
 
 @click.command("rollback")
@@ -49,32 +52,35 @@ def command(
         raise ConfigurationError(
             f"{service!r} lives on Redis, where there is nothing to roll back", hint="load the scripts of an older commit"
         )
-    from dbkit.migrate import plan_rollback, rollback
-    from dbkit.postgres.connect import Database
-
     if not dry_run:
         call.confirm(call.targets((service,), url), f"roll {service} back", yes=yes)
     with call.reach_one(service, url) as place:
-        assert isinstance(place, Database)  # noqa: S101 its engine was asked above
-        if dry_run:
-            with place.connect("rollback") as connection:
-                undos = plan_rollback(place, connection, to=to, steps=steps)
-            for undo in undos:
-                call.output.line(f"-- {undo.id}", style="bold")
-                call.output.line(undo.text)
-        else:
-            undos = rollback(
-                place,
-                call.run(),
-                lambda event: _tell(call, service, event),
-                to=to,
-                steps=steps,
-                lock_wait=lock_wait,
-            )
+        undos = _show(call, place, to, steps) if dry_run else _undo(call, place, to, steps, lock_wait)
     if call.output.as_json:
         call.output.document({"service": service, "undone" if not dry_run else "would_undo": [undo.id for undo in undos]})
     elif not undos:
         call.output.event(service, "up to date", "nothing is applied, so there is nothing to undo")
+
+
+def _show(call: Invocation, place: Database | Store, to: str | None, steps: int | None) -> list[Undo]:
+    from dbkit.migrate import plan_rollback
+    from dbkit.postgres.connect import Database
+
+    assert isinstance(place, Database)  # noqa: S101 its engine was asked above
+    with place.connect("rollback") as connection:
+        undos = plan_rollback(place, connection, to=to, steps=steps)
+    for undo in undos:
+        call.output.line(f"-- {undo.id}", style="bold")
+        call.output.line(undo.text)
+    return undos
+
+
+def _undo(call: Invocation, place: Database | Store, to: str | None, steps: int | None, lock_wait: float) -> list[Undo]:
+    from dbkit.migrate import rollback
+    from dbkit.postgres.connect import Database
+
+    assert isinstance(place, Database)  # noqa: S101 its engine was asked above
+    return rollback(place, call.run(), lambda event: _tell(call, place.service, event), to=to, steps=steps, lock_wait=lock_wait)
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.health.judge import Finding, Measurement, judge, unknown
 from dbkit.postgres.connect import Database
+from dbkit.postgres.queries import sql
 from dbkit.source.checks import Check, load_checks
 from dbkit.source.files import names
 
@@ -37,21 +38,13 @@ def check_postgres(database: Database) -> list[Finding]:
     return findings
 
 
-_THERE = """
-SELECT format('%%s.%%s', n.nspname, c.relname)
-FROM pg_class AS c
-INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE format('%%s.%%s', n.nspname, c.relname) = ANY(%s)
-"""
-
-
 def _applicable(connection: psycopg.Connection[tuple[Any, ...]], checks: list[Check]) -> list[Check]:
     """Leave out what this server can't have: newer features, extensions, relations of other services."""
     major = connection.info.server_version // 10000
     extensions = {row[0] for row in connection.execute("SELECT extname FROM pg_extension").fetchall()}
     relations = sorted({check.requires_relation for check in checks if check.requires_relation})
     # asked of the catalog: to_regclass raises where a schema may not be used
-    rows = connection.execute(_THERE, [relations]).fetchall()
+    rows = connection.execute(sql("relations_there").encode(), [relations]).fetchall()
     there = {row[0] for row in rows}
     return [
         check

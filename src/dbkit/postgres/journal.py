@@ -9,13 +9,12 @@ import socket
 import subprocess
 import uuid
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbkit import __version__
 from dbkit.errors import DbkitError
+from dbkit.postgres.queries import sql
 from dbkit.source.checksum import text_hash
 
 if TYPE_CHECKING:
@@ -71,12 +70,6 @@ def git_commit(root: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
-
-
-@lru_cache(maxsize=8)
-def sql(name: str) -> str:
-    """Return the text of `postgres/sql/NAME.sql`."""
-    return resources.files("dbkit.postgres").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
@@ -150,7 +143,7 @@ def append(
 ) -> None:
     """Add one row; in the caller's transaction, if it has one."""
     connection.execute(
-        _APPEND,
+        sql("append_event").encode(),
         {
             "run": run.id,
             "event": event,
@@ -171,18 +164,6 @@ def append(
             "environment": run.environment,
         },
     )
-
-
-_APPEND = """
-INSERT INTO dbkit.journal (
-    run, event, kind, service, object, statement, rendered, rollback, text_hash, checksum, detail,
-    os_user, host, pid, dbkit_version, git_commit, environment, previous, hash
-) VALUES (
-    %(run)s, %(event)s, %(kind)s, %(service)s, %(object)s, %(statement)s, %(rendered)s, %(rollback)s,
-    %(text_hash)s, %(checksum)s, %(detail)s, %(os_user)s, %(host)s, %(pid)s, %(version)s, %(commit)s,
-    %(environment)s, '', ''
-)
-"""
 
 
 def happened(connection: psycopg.Connection[tuple[Any, ...]], run: Run, event: str, object_id: str) -> bool:

@@ -7,21 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import LockedError
+from dbkit.postgres.queries import sql
 
 if TYPE_CHECKING:
     import psycopg
 
 SPACE = 1684171636  # 'dbkt'; never changed, so that every version of dbkit agrees
 RUN, EXECUTE = 1, 2
-
-_HOLDER = """
-SELECT l.pid, a.application_name, coalesce(a.client_addr::text, 'local'), a.usename,
-    extract(EPOCH FROM now() - a.backend_start)::integer
-FROM pg_locks AS l
-LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.objsubid = 2 AND l.granted
-    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-"""
 
 
 def acquire(
@@ -62,7 +54,7 @@ def release(connection: psycopg.Connection[tuple[Any, ...]], key: int) -> None:
 
 def holder_of(connection: psycopg.Connection[tuple[Any, ...]], key: int) -> str:
     """Describe who holds the lock: pid, application, host, user, since when."""
-    row = connection.execute(_HOLDER, [SPACE, key]).fetchone()
+    row = connection.execute(sql("lock_holder").encode(), [SPACE, key]).fetchone()
     if row is None:
         return "it has just been given back"
     pid, application, host, user, seconds = row

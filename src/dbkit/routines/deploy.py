@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres import journal
 from dbkit.postgres.connect import server_error
+from dbkit.postgres.queries import sql
 from dbkit.postgres.script import ScriptError, explain, send
 from dbkit.routines.order import deployment_order
 from dbkit.source.checksum import text_hash
@@ -100,22 +101,12 @@ def _hint(sqlstate: str | None) -> str | None:
     return None
 
 
-_BODIES = """
-SELECT p.oid, p.oid::regprocedure::text, v.oid::regproc::text
-FROM pg_proc AS p
-INNER JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname IN ('plpgsql', 'sql')
-INNER JOIN pg_proc AS v ON v.oid = l.lanvalidator
-WHERE p.xmin = pg_current_xact_id()::xid AND p.prosqlbody IS NULL
-ORDER BY p.oid
-"""
-
-
 def _check_bodies(connection: psycopg.Connection[tuple[Any, ...]], routines: tuple[Routine, ...]) -> None:
     """Let the languages validate every body that this transaction wrote, now that all are there."""
     import psycopg
 
     connection.execute("SET LOCAL check_function_bodies = on")
-    for oid, name, validator in connection.execute(_BODIES).fetchall():
+    for oid, name, validator in connection.execute(sql("written_bodies").encode()).fetchall():
         try:
             connection.execute(f"SELECT {validator}(%s)".encode(), [oid])
         except psycopg.Error as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dbkit.postgres.journal import sql
+from dbkit.postgres.queries import sql
 from dbkit.routines.order import created
 from dbkit.source.statements import Statement, parse
 
