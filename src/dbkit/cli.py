@@ -83,7 +83,11 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except BaseException as exc:  # noqa: BLE001 what nobody knows is raised again
-        sys.exit(_exit_code(exc, context))
+        code = _exit_code(exc, context)
+        # CPython remembers an interrupt that passed through an exec of text (importing a namedtuple is one), and under
+        # `python -m` dies by SIGINT in place of our exit code; the next exec forgets it
+        exec("")  # noqa: S102
+        sys.exit(code)
 
 
 def _exit_code(exc: BaseException, context: dict[str, Any]) -> int:

@@ -43,7 +43,7 @@ def test_an_interrupt_after_the_commit_leaves_it_applied(slow_to_commit: Scratch
     standby(slow_to_commit, "")
     _, err = child.communicate(timeout=60)
 
-    assert child.returncode == code
+    assert child.returncode == code, err
     assert "main/0002_b is applied" in err
     assert slow_to_commit.tables() == {"a", "b"}
     assert slow_to_commit.states() == {"0001_a": "applied", "0002_b": "applied"}
@@ -59,7 +59,7 @@ def test_an_interrupt_after_the_commit_of_a_rollback_leaves_it_rolled_back(slow_
     standby(slow_to_commit, "")
     _, err = child.communicate(timeout=60)
 
-    assert child.returncode == 130
+    assert child.returncode == 130, err
     assert "main/0001_a is rolled back" in err
     assert slow_to_commit.tables() == set()
     assert slow_to_commit.states() == {"0001_a": "pending", "0002_b": "pending"}
@@ -75,7 +75,7 @@ def test_a_connection_that_is_cut_after_the_commit_leaves_it_applied(slow_to_com
     standby(slow_to_commit, "")
     _, err = child.communicate(timeout=60)
 
-    assert child.returncode == 1
+    assert child.returncode == 1, err
     assert "main/0002_b is applied" in err
     assert slow_to_commit.tables() == {"a", "b"}
     assert slow_to_commit.states() == {"0001_a": "applied", "0002_b": "applied"}

@@ -48,7 +48,7 @@ def test_an_interrupted_migration_is_out_and_the_next_run_goes_on(gated: Scratch
         child.send_signal(number)
         _, err = child.communicate(timeout=60)
 
-        assert child.returncode == code
+        assert child.returncode == code, err
         assert "main/0002_b was rolled back" in err
         assert "`dbkit migrate` goes on from here" in err
         until(lambda: not statements_of_dbkit(gated))
@@ -73,7 +73,7 @@ def test_an_interrupted_rollback_leaves_the_migration_applied(gated: Scratch, nu
         child.send_signal(number)
         _, err = child.communicate(timeout=60)
 
-        assert child.returncode == code
+        assert child.returncode == code, err
         assert "main/0002_b is still applied" in err
         until(lambda: not statements_of_dbkit(gated))
 
@@ -98,9 +98,9 @@ def test_an_interrupted_deploy_of_routines_leaves_the_old_ones(gated: Scratch, n
         until(lambda: at_the_gate(gated))
 
         child.send_signal(number)
-        child.communicate(timeout=60)
+        _, err = child.communicate(timeout=60)
 
-        assert child.returncode == code
+        assert child.returncode == code, err
         until(lambda: not statements_of_dbkit(gated))
 
     assert gated.value("SELECT main.f()") == 1
@@ -120,6 +120,6 @@ def test_a_run_that_waits_for_another_can_be_interrupted(gated: Scratch, number:
         child.send_signal(number)
         _, err = child.communicate(timeout=60)
 
-    assert child.returncode == code
+    assert child.returncode == code, err
     assert "Traceback" not in err
     assert gated.tables() == set()
