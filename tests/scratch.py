@@ -261,9 +261,10 @@ class Scratch:
         return connection
 
     def value(self, query: str, *parameters: object, service: str = "main") -> Any:
-        """Ask the database of a service, as the superuser, for one value."""
+        """Ask the database of a service, as the superuser, for one value; None where the statement returns nothing."""
         with self.connect(service=service) as connection:
-            row = connection.execute(query.encode(), parameters or None).fetchone()
+            cursor = connection.execute(query.encode(), parameters or None)
+            row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
     def column(self, query: str, *parameters: object, service: str = "main") -> list[Any]:
@@ -272,8 +273,8 @@ class Scratch:
             return [row[0] for row in connection.execute(query.encode(), parameters or None).fetchall()]
 
     def events(self, service: str = "main") -> list[tuple[str, str]]:
-        """Return the journal as (event, object), oldest first."""
-        query = "SELECT event, object FROM dbkit.journal WHERE service = %s ORDER BY id"
+        """Return what the journal says of migrations and routines as (event, object), oldest first."""
+        query = "SELECT event, object FROM dbkit.journal WHERE service = %s AND kind <> 'run' ORDER BY id"
         with self.connect(service=service) as connection:
             return [(row[0], row[1].partition("/")[2]) for row in connection.execute(query, [service]).fetchall()]
 

@@ -114,6 +114,10 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             call.output.note(f"{service}: waiting for another run: {event.text}")
         case "notice":
             call.output.note(f"{service}: {event.text}", style="dim")
+        case "retrying":
+            call.output.note(f"{service}: {name}: {event.text}", style="yellow")
+        case "resumed" | "settled":
+            call.output.event(service, event.kind, name, note=event.text)
         case _:
             pass
 

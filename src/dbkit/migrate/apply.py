@@ -2,186 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
-from dbkit.migrate.plan import Plan, PlannedMigration, make_plan
+from dbkit.migrate.backfill import Position, Walk, forget
+from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, prepare, record_end, refuse_read_only
+from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
+from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
-from dbkit.postgres import journal, lock
-from dbkit.postgres.connect import SESSION, Database
+from dbkit.postgres import journal
+from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
+from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
 
 if TYPE_CHECKING:
     import psycopg
 
-    from dbkit.postgres.connect import Authority
+    from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.source.files import Routine
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that a person who watches the run wants to know."""
-
-    kind: Literal["waiting", "applied", "rolled back", "deployed", "in the way", "notice"]
-    object: str
-    seconds: float = 0.0
-    text: str = ""
-
-
-Listener = Callable[[Event], None]
-
-
-def migrate(database: Database, run: Run, listener: Listener, *, to: str | None = None, lock_wait: float = 60.0) -> Plan:
+def migrate(
+    database: Database, run: Run, listener: Listener, *, to: str | None = None, lock_wait: float = 60.0, sources: Sources | None = None
+) -> Plan:
     """Bring one service's database up to its files; return what was done.
 
-    A run with nothing to do takes no lock and writes nothing.
+    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before.
     """
-    with database.connect("migrate", **SESSION) as watcher:
-        plan = make_plan(database, watcher, to=to)
+    watcher, pooled = open_watcher(database, "migrate")
+    with watcher:
+        plan = make_plan(database, watcher, to=to, sources=sources)
         refuse_read_only(database, plan.authority)
         if plan.is_empty:
             return plan
-        with exclusive(database, watcher, plan.authority, listener, lock_wait) as connection:
-            prepare(connection, watcher, database, plan.authority)
+        for planned in plan.migrations:
+            if planned.migration.backfill or not planned.migration.transactional:
+                refuse_pooled(pooled=pooled, what=planned.migration.id, where=f"{planned.migration.path}:1")
+        with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait) as work:
+            prepare(work)
             plan = make_plan(database, watcher, to=to, sources=plan.sources)
-            deployed = deployed_after(watcher, plan.state)
-            Execution(database, connection, run, listener, deployed).execute(plan, to)
+            Execution(work, deployed_after(watcher, plan.state)).execute(plan, to)
     return plan
-
-
-def refuse_read_only(database: Database, who: Authority) -> None:
-    """Raise where nothing can be written."""
-    if who.in_recovery:
-        raise DbkitError(f"{database.service}: this server is a standby, where nothing can be written", hint="name the primary")
-    if who.read_only:
-        raise DbkitError(
-            f"{database.service}: default_transaction_read_only is on for this role or database", hint="nothing can be written there"
-        )
-
-
-@contextmanager
-def exclusive(
-    database: Database,
-    watcher: psycopg.Connection[tuple[Any, ...]],
-    who: Authority,
-    listener: Listener,
-    wait: float,
-) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Hold both locks and give the connection that executes, as the owner.
-
-    The run lock is the watcher's; the second one is held by the backend that executes, which
-    the server itself ends when its client has died.
-    """
-
-    def told(holder: str) -> None:
-        listener(Event("waiting", database.service, text=holder))
-
-    lock.acquire(watcher, lock.RUN, wait=wait, waiting=told)
-    try:
-        with database.connect("migrate", role=who.owner, **SESSION) as connection:
-            connection.add_notice_handler(lambda diag: listener(Event("notice", database.service, text=_notice(diag))))
-            lock.acquire(connection, lock.EXECUTE, wait=wait, waiting=told)
-            yield connection
-    finally:
-        if not watcher.closed:
-            lock.release(watcher, lock.RUN)
-
-
-def _notice(diag: Any) -> str:
-    return f"{diag.severity}: {diag.message_primary}"
-
-
-def prepare(
-    connection: psycopg.Connection[tuple[Any, ...]],
-    watcher: psycopg.Connection[tuple[Any, ...]],
-    database: Database,
-    who: Authority,
-) -> None:
-    """Make what is missing: the service's schema and yoyo's tables, the owner's; the journal, the session's."""
-    from psycopg.sql import SQL, Identifier
-
-    schema = database.target.schema
-    row = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", [f'"{schema}"']).fetchone()
-    if not row or not row[0]:
-        people = SQL(", ").join(Identifier(who.roles[kind]) for kind in ("app", "readonly", "ops"))
-        with connection.transaction():
-            connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
-            connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), people))
-    journal.require_yoyo(connection, schema)
-    journal.require(watcher, who.roles["ops"])
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
     """A run under both locks. `deployed` has the texts of the after-phase routines by id."""
 
-    database: Database
-    connection: psycopg.Connection[tuple[Any, ...]]
-    run: Run
-    listener: Listener
+    work: Engine
     deployed: dict[str, str]
 
     def execute(self, plan: Plan, to: str | None) -> None:
         """Do what the plan says."""
-        deploy(self.connection, self.run, plan.routines.before, self._told)
+        work = self.work
+        self._deploy(plan.routines.before)
         dropped = [name for planned in plan.migrations for name in self._apply(planned)]
         after = plan.routines.after
         if dropped:
-            with self.database.connect("migrate") as reader:
-                after = make_plan(self.database, reader, to=to, sources=plan.sources).routines.after
-        deploy(self.connection, self.run, after, self._told)
-        keep_partitions_ahead(self.connection)
+            after = make_plan(work.database, work.watcher, to=to, sources=plan.sources).routines.after
+        self._deploy(after)
+        keep_partitions_ahead(work)
+        self._finish(plan, len(after))
 
-    def _told(self, routine: Routine) -> None:
-        self.listener(Event("deployed", routine.id))
+    def _deploy(self, routines: tuple[Routine, ...]) -> None:
+        work = self.work
+        if routines:
+            work.persist(
+                f"{work.database.service}/routines",
+                lambda: deploy(work.connection, work.run, routines, lambda routine: work.tell("deployed", routine.id)),
+            )
+
+    def _finish(self, plan: Plan, deployed: int) -> None:
+        work, service = self.work, self.work.database.service
+        counts = {"applied": len(plan.migrations), "deployed": deployed}
+        journal.append(work.watcher, work.run, "finished", "run", f"{service}/run", detail=counts)
+        work.tell("finished", f"{service}/run", journal.head(work.watcher))
 
     def _apply(self, planned: PlannedMigration) -> list[str]:
         """Run one migration; return the routines that were dropped because they stood in its way."""
-        migration = planned.migration
-        dropped: list[str] = []
-
-        def before() -> None:
-            dropped.extend(clear_the_way(self.connection, list(planned.statements), self.deployed))
-
+        migration, work = planned.migration, self.work
+        seconds: float | None
         try:
-            seconds = run_in_transaction(
-                self.connection,
-                name=migration.id,
-                text=migration.script.text,
-                source=migration.script,
-                lock_timeout=self.database.target.project.manifest.migrate.lock_timeout,
-                before=before,
-                mark=lambda: self._mark(planned, dropped),
-            )
+            if migration.backfill:
+                seconds, dropped = self._backfill(planned), list[str]()
+            elif migration.transactional:
+                seconds, dropped = self._in_transaction(planned)
+            else:
+                seconds, dropped = self._step_by_step(planned)
         except DbkitError as exc:
-            if record_end(self.database, self.run, migration.id, "failed", exc):
+            if record_end(work.database, work.run, migration.id, "failed", exc):
                 raise committed_all_the_same(f"{migration.id} is applied", exc) from exc
             raise
         except KeyboardInterrupt as exc:
-            committed = record_end(self.database, self.run, migration.id, "interrupted", None)
+            committed = record_end(work.database, work.run, migration.id, "interrupted", None)
             raise InterruptedRunError(
-                f"interrupted: {migration.id} {'is applied' if committed else 'was rolled back'}, what came before it stays",
+                f"interrupted: {migration.id} {_left(planned, committed=committed)}",
                 exit_code=getattr(exc, "exit_code", 130),
                 hint="`dbkit migrate` goes on from here",
             ) from exc
-        retake(self.connection)
         for name in dropped:
-            self.listener(Event("in the way", name, text=migration.id))
-        self.listener(Event("applied", migration.id, seconds))
+            work.tell("in the way", name, migration.id)
+        work.tell("applied", migration.id, seconds=seconds or 0.0)
         return dropped
 
-    def _mark(self, planned: PlannedMigration, dropped: list[str]) -> None:
+    def _in_transaction(self, planned: PlannedMigration) -> tuple[float | None, list[str]]:
+        migration, dropped = planned.migration, list[str]()
+
+        def before() -> None:
+            dropped[:] = clear_the_way(self.work.connection, list(planned.statements), self.deployed)
+
+        seconds = self.work.persist(
+            migration.id,
+            lambda: run_in_transaction(
+                self.work.session,
+                name=migration.id,
+                text=migration.script.text,
+                source=migration.script,
+                lock_timeout=self.work.lock_timeout,
+                before=before,
+                mark=lambda: self._mark(planned, dropped),
+            ),
+            is_in=lambda: self._is_in(planned),
+        )
+        return seconds, dropped
+
+    def _step_by_step(self, planned: PlannedMigration) -> tuple[float, list[str]]:
+        steps = Steps(
+            self.work,
+            planned.migration.id,
+            planned.migration.script,
+            planned.statements,
+            "up",
+            before=lambda statement: clear_the_way(self.work.connection, [statement], self.deployed),
+        )
+        seconds, dropped = steps.execute()
+        self._end(planned, lambda: self._mark(planned, []))
+        return seconds, dropped
+
+    def _backfill(self, planned: PlannedMigration) -> float:
         migration = planned.migration
-        with self.connection.pipeline():
-            journal.mark(self.connection, self.run, self.database.target.schema, migration.name, "apply")
+        assert migration.backfill is not None  # noqa: S101 asked by the caller
+        where = f"{migration.path}:{planned.statements[0].line}"
+        walk = Walk(
+            self.work,
+            migration.id,
+            where,
+            chunks(list(planned.statements), migration.backfill, str(migration.path)),
+            migration.backfill.batch,
+            token_hash(planned.statements[0].text),
+        )
+        seconds, end = walk.execute()
+
+        def mark() -> None:
+            self._mark(planned, [], end)
+            forget(self.work, migration.id)
+
+        self._end(planned, mark)
+        return seconds
+
+    def _end(self, planned: PlannedMigration, mark: Callable[[], None]) -> None:
+        """Write the mark of a migration that was more than one transaction."""
+        self.work.persist(
+            planned.migration.id,
+            lambda: run_in_transaction(
+                self.work.session,
+                name=planned.migration.id,
+                text="",
+                source=None,
+                lock_timeout=self.work.lock_timeout,
+                before=lambda: None,
+                mark=mark,
+            ),
+            is_in=lambda: self._is_in(planned),
+        )
+
+    def _is_in(self, planned: PlannedMigration) -> bool:
+        return journal.happened(self.work.watcher, self.work.run, "applied", planned.migration.id)
+
+    def _mark(self, planned: PlannedMigration, dropped: list[str], end: Position | None = None) -> None:
+        migration, work = planned.migration, self.work
+        detail: dict[str, Any] = {"irreversible": migration.irreversible} if migration.irreversible else {}
+        detail |= {"rows": end.rows, "chunks": end.chunks} if end else {}
+        with work.connection.pipeline():
+            journal.mark(work.connection, work.run, work.database.target.schema, migration.name, "apply")
             journal.append(
-                self.connection,
-                self.run,
+                work.connection,
+                work.run,
                 "applied",
                 "migration",
                 migration.id,
@@ -189,51 +199,33 @@ class Execution:
                 rollback=migration.rollback.text if migration.rollback else None,
                 checksum=token_hash(migration.script.text),
                 statement=len(planned.statements),
-                detail={"irreversible": migration.irreversible} if migration.irreversible else None,
+                detail=detail or None,
             )
             for routine in dropped:
-                journal.append(self.connection, self.run, "dropped", "routine", routine)
+                journal.append(work.connection, work.run, "dropped", "routine", routine)
 
 
-def retake(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    """Take the second lock again, which DISCARD ALL gave back."""
-    lock.acquire(connection, lock.EXECUTE, wait=5, waiting=lambda _holder: None)
+def _left(planned: PlannedMigration, *, committed: bool) -> str:
+    """Say how an interrupt left a migration."""
+    if committed:
+        return "is applied"
+    if planned.migration.backfill or not planned.migration.transactional:
+        return "stopped where it was, what it had done stays"
+    return "was rolled back, what came before it stays"
 
 
-def record_end(
-    database: Database, run: Run, object_id: str, event: str, exc: DbkitError | None, direction: Literal["up", "down"] = "up"
-) -> bool:
-    """Write how a migration ended, on a connection of its own: the first may be gone.
-
-    Returns True, and writes nothing, where its mark is there: the end came when the server had committed already.
-    """
-    detail: dict[str, Any] = {"direction": direction}
-    if exc:
-        detail |= {"message": exc.message, "sqlstate": exc.sqlstate, "where": exc.where}
-    try:
-        with database.connect("migrate") as connection:
-            if journal.happened(connection, run, "applied" if direction == "up" else "rolled back", object_id):
-                return True
-            journal.append(connection, run, event, "migration", object_id, detail=detail)
-    except DbkitError:
-        pass  # the server is gone: the transaction is rolled back, and the journal says nothing of it
-    return False
-
-
-def committed_all_the_same(what: str, exc: DbkitError) -> DbkitError:
-    """Describe an error that came after the server had committed."""
-    return DbkitError(
-        f"{what}, but the connection did not outlive its commit: {exc.message}", sqlstate=exc.sqlstate, hint="run it again to go on"
-    )
-
-
-def keep_partitions_ahead(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+def keep_partitions_ahead(work: Engine) -> None:
     """Let the shared `ops` templates, where they are installed, make the coming partitions."""
-    row = connection.execute("SELECT to_regprocedure('ops.create_all_partitions()') IS NOT NULL").fetchone()
-    if not row or not row[0]:
-        return
-    connection.execute("SELECT * FROM ops.create_all_partitions()")
-    short = connection.execute("SELECT * FROM ops.partitions_ahead()").fetchall()
-    for table, months in (entry[:2] for entry in short):
+    with work.session.transaction() as connection:
+        short = _partitions_ahead(connection)
+    for table, months in short:
         if months < 2:
             raise ConfigurationError(f"{table} has partitions for {months} months ahead only", hint="call ops.create_partitions() for it")
+
+
+def _partitions_ahead(connection: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str, int]]:
+    row = connection.execute("SELECT to_regprocedure('ops.create_all_partitions()') IS NOT NULL").fetchone()
+    if not row or not row[0]:
+        return []
+    connection.execute("SELECT * FROM ops.create_all_partitions()")
+    return [entry[:2] for entry in connection.execute("SELECT * FROM ops.partitions_ahead()").fetchall()]

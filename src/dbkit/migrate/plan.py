@@ -11,8 +11,10 @@ from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import RoutinePlan, plan_routines
 from dbkit.source import statements
+from dbkit.source.backfill import chunks
 from dbkit.source.checksum import text_hash, token_hash
 from dbkit.source.files import Migration, Routine, load_migrations, load_routines
+from dbkit.source.headers import ROLLBACK_HEADERS, boolean, read_headers
 
 if TYPE_CHECKING:
     import psycopg
@@ -204,17 +206,21 @@ def check(migration: Migration, direction: Literal["up", "down"], schema: str) -
         ) from exc
     if not parsed:
         raise ConfigurationError("the file holds no statement", where=f"{script.path}:1", hint="delete it, or write what it is for")
-    if not migration.transactional:
-        raise ConfigurationError(
-            "`-- transactional: false` is not supported yet",
-            where=f"{script.path}:1",
-            hint="run the statement by hand for now; this version refuses what it could not resume after a crash",
-        )
-    for objection in statements.objections(parsed, schema=schema, transactional=True, allow=migration.allow):
+    transactional = migration.transactional and migration.backfill is None
+    if direction == "down":
+        transactional = is_transactional(script.text, str(script.path))
+    for objection in statements.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):
         raise ConfigurationError(
             objection.message,
             where=str(script.origin(objection.line)),
             hint=objection.hint,
             excerpt=statements.excerpt(text, objection.line),
         )
+    if direction == "up" and migration.backfill is not None:
+        chunks(parsed, migration.backfill, str(script.path))
     return parsed
+
+
+def is_transactional(rollback: str, where: str) -> bool:
+    """Say whether a rollback's text runs in one transaction: its own header decides. `where` is for errors."""
+    return boolean(read_headers(rollback, ROLLBACK_HEADERS, where), "transactional", default=True, where=where)

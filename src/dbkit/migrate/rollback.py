@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
-from dbkit.migrate.apply import Event, Listener, committed_all_the_same, exclusive, record_end, refuse_read_only, retake
-from dbkit.migrate.plan import IS_APPLIED
+from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, record_end, refuse_read_only
+from dbkit.migrate.plan import IS_APPLIED, is_transactional
+from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
-from dbkit.postgres.connect import SESSION, Database, authority
+from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.script import send
+from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deployed_after, undeploy
 from dbkit.source import statements
 
@@ -74,80 +76,100 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
 
     A failure stops there and leaves the newer ones rolled back.
     """
-    with database.connect("rollback", **SESSION) as watcher:
+    watcher, pooled = open_watcher(database, "rollback")
+    with watcher:
         who = authority(watcher, database.target)
         refuse_read_only(database, who)
-        with exclusive(database, watcher, who, listener, lock_wait) as connection:
+        with engine(database, watcher, who, run, listener, pooled=pooled, lock_wait=lock_wait) as work:
             undos = plan_rollback(database, watcher, to=to, steps=steps)
             for undo in undos:
-                Reversal(database, watcher, connection, run, listener, who.owner, undo).execute()
+                if not is_transactional(undo.text, undo.id):
+                    refuse_pooled(pooled=pooled, what=f"the rollback of {undo.id}", where=None)
+            for undo in undos:
+                Reversal(work, undo).execute()
     return undos
 
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """The rollback of one migration. `reader` sees the journal, `connection` works as the owner."""
+    """The rollback of one migration."""
 
-    database: Database
-    reader: psycopg.Connection[tuple[Any, ...]]
-    connection: psycopg.Connection[tuple[Any, ...]]
-    run: Run
-    listener: Listener
-    owner: str
+    work: Engine
     undo: Undo
 
     def execute(self) -> None:
-        """Run the stored text, the routines' way back and the marks in one transaction."""
-        state = journal.state(self.reader, self.database.service)
-        deployed = deployed_after(self.reader, state)
-        dropped: list[str] = []
-
-        def before() -> None:
-            parsed = statements.parse(statements.strip_restrict(self.undo.text))
-            dropped.extend(clear_the_way(self.connection, parsed, deployed))
-
+        """Run the stored text, the routines' way back and the marks."""
+        work = self.work
         try:
-            seconds = run_in_transaction(
-                self.connection,
-                name=f"rollback of {self.undo.id}",
-                text=self.undo.text,
-                source=None,
-                lock_timeout=self.database.target.project.manifest.migrate.lock_timeout,
-                before=before,
-                mark=lambda: self._mark(state, deployed, dropped),
-            )
+            seconds = self._in_transaction() if is_transactional(self.undo.text, self.undo.id) else self._step_by_step()
         except DbkitError as exc:
-            if record_end(self.database, self.run, self.undo.id, "failed", exc, "down"):
+            if record_end(work.database, work.run, self.undo.id, "failed", exc, "down"):
                 raise committed_all_the_same(f"{self.undo.id} is rolled back", exc) from exc
             raise
         except KeyboardInterrupt as exc:
-            committed = record_end(self.database, self.run, self.undo.id, "interrupted", None, "down")
+            committed = record_end(work.database, work.run, self.undo.id, "interrupted", None, "down")
             raise InterruptedRunError(
                 f"interrupted: {self.undo.id} is {'rolled back' if committed else 'still applied'}",
                 exit_code=getattr(exc, "exit_code", 130),
                 hint="run the rollback again to go on",
             ) from exc
-        retake(self.connection)
-        self.listener(Event("rolled back", self.undo.id, seconds))
+        work.tell("rolled back", self.undo.id, seconds=seconds or 0.0)
+
+    def _parsed(self) -> list[statements.Statement]:
+        return statements.parse(statements.strip_restrict(self.undo.text))
+
+    def _in_transaction(self, text: str | None = None) -> float | None:
+        """Run the text and the marks in one transaction; an empty one for the marks alone."""
+        state = journal.state(self.work.watcher, self.work.database.service)
+        deployed = deployed_after(self.work.watcher, state)
+        dropped: list[str] = []
+
+        def before() -> None:
+            if text is None:
+                dropped[:] = clear_the_way(self.work.connection, self._parsed(), deployed)
+
+        return self.work.persist(
+            f"rollback of {self.undo.id}",
+            lambda: run_in_transaction(
+                self.work.session,
+                name=f"rollback of {self.undo.id}",
+                text=self.undo.text if text is None else text,
+                source=None,
+                lock_timeout=self.work.lock_timeout,
+                before=before,
+                mark=lambda: self._mark(state, deployed, dropped),
+            ),
+            is_in=lambda: journal.happened(self.work.watcher, self.work.run, "rolled back", self.undo.id),
+        )
+
+    def _step_by_step(self) -> float:
+        deployed = deployed_after(self.work.watcher, journal.state(self.work.watcher, self.work.database.service))
+
+        def before(statement: statements.Statement) -> list[str]:
+            return clear_the_way(self.work.connection, [statement], deployed)
+
+        seconds, _ = Steps(self.work, self.undo.id, None, self._parsed(), "down", before).execute()
+        self._in_transaction("")
+        return seconds
 
     def _mark(self, state: dict[str, Entry], deployed: dict[str, str], dropped: list[str]) -> None:
         gone, back = list(dropped), dict[str, str]()
         if self._returns_to_a_release(state):
-            then = journal.deployed_before(self.reader, self.database.service, self.undo.applied)
+            then = journal.deployed_before(self.work.watcher, self.work.database.service, self.undo.applied)
             gone = [name for name in deployed if name not in then]
-            back = {name: text for name, text in then.items() if name in dropped or deployed.get(name, text) != text}
-            self.connection.execute("SELECT set_config('role', %s, true)", [self.owner])
+            back = {name: text for name, text in then.items() if name in dropped or deployed.get(name) != text}
+            self.work.connection.execute("SELECT set_config('role', %s, true)", [self.work.who.owner])
             for name in reversed(gone):
-                undeploy(self.connection, deployed[name])
+                undeploy(self.work.connection, deployed[name])
             for text in back.values():
-                send(self.connection, text)
-            self.connection.execute("SET LOCAL ROLE NONE")
-        journal.mark(self.connection, self.run, self.database.target.schema, self.undo.id.partition("/")[2], "rollback")
-        journal.append(self.connection, self.run, "rolled back", "migration", self.undo.id)
+                send(self.work.connection, text)
+            self.work.connection.execute("SET LOCAL ROLE NONE")
+        journal.mark(self.work.connection, self.work.run, self.work.database.target.schema, self.undo.id.partition("/")[2], "rollback")
+        journal.append(self.work.connection, self.work.run, "rolled back", "migration", self.undo.id)
         for name in gone:
-            journal.append(self.connection, self.run, "dropped", "routine", name)
+            journal.append(self.work.connection, self.work.run, "dropped", "routine", name)
         for name, text in back.items():
-            journal.append(self.connection, self.run, "deployed", "routine", name, rendered=text, detail={"phase": "after"})
+            journal.append(self.work.connection, self.work.run, "deployed", "routine", name, rendered=text, detail={"phase": "after"})
 
     def _returns_to_a_release(self, state: dict[str, Entry]) -> bool:
         """Say whether no other migration of the same run stays: only then is there a state to return to."""

@@ -80,6 +80,8 @@ def read_status(database: Database, connection: psycopg.Connection[tuple[Any, ..
 def _status(migration: Migration, entry: Entry | None) -> MigrationStatus:
     if entry is None or entry.event == "rolled back":
         return MigrationStatus(migration.id, "pending", entry.at if entry else None, "rolled back" if entry else "")
+    if entry.event == "started":
+        return MigrationStatus(migration.id, "interrupted", entry.at, "under way, or ended in the middle: `dbkit migrate` goes on there")
     if entry.event in {"failed", "interrupted"}:
         message = str((entry.detail or {}).get("message", "")).partition("\n")[0]
         return MigrationStatus(migration.id, "failed" if entry.event == "failed" else "interrupted", entry.at, message)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbkit.errors import DbkitError
 from dbkit.postgres import script
 from dbkit.postgres.connect import server_error
+from dbkit.postgres.session import Session, end
 from dbkit.source import statements
-from dbkit.source.files import Script
 
 if TYPE_CHECKING:
-    import psycopg
+    from dbkit.source.files import Script
 
 
 def run_in_transaction(
-    connection: psycopg.Connection[tuple[Any, ...]],
+    session: Session,
     *,
     name: str,
     text: str,
@@ -36,50 +36,28 @@ def run_in_transaction(
 
     started = time.monotonic()
     text = statements.strip_restrict(text)
+    connection = session.connection
     try:
-        xid = _last(connection, f"BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'; SELECT pg_current_xact_id()::text")
+        session.begin(lock_timeout)
+        transaction = connection.execute("SELECT pg_current_xact_id()").fetchone()
         before()
         script.send(connection, text)
-        if _last(connection, f"{script.RESTORE}; SELECT pg_current_xact_id_if_assigned()::text") != xid:
+        if connection.execute("SELECT pg_current_xact_id_if_assigned()").fetchone() != transaction:
             raise _left_transaction(name)
+        session.restore()
         mark()
         connection.execute("COMMIT")
     except script.ScriptError as exc:
-        _roll_back(connection)
+        end(connection)
         raise script.explain(exc, text, source, doing=f"{name} failed", hint=_hint) from exc.cause
     except psycopg.Error as exc:
-        _roll_back(connection)
-        raise server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None) from exc
+        end(connection)
+        raise server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None, hint=_hint) from exc
     except BaseException:
-        _roll_back(connection)
+        end(connection)
         raise
-    connection.execute("DISCARD ALL")
+    session.renew()
     return time.monotonic() - started
-
-
-def _last(connection: psycopg.Connection[tuple[Any, ...]], queries: str) -> str | None:
-    """Send statements in one message and return the value of the last."""
-    cursor = connection.execute(queries.encode())
-    while cursor.nextset():
-        pass
-    row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def _roll_back(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    """End the transaction, whatever state an interrupted statement left the connection in."""
-    import psycopg
-
-    try:
-        if connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-            connection.cancel_safe(timeout=5)
-            while connection.pgconn.get_result():
-                pass
-        if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            connection.execute("ROLLBACK")
-        connection.execute("RESET ALL")
-    except psycopg.Error:
-        connection.close()  # the server rolls back what a closed connection left open
 
 
 def _left_transaction(name: str) -> DbkitError:

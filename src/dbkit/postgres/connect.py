@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 Connection = "psycopg.Connection[tuple[Any, ...]]"
 
-# a dead client's statement is ended by the server itself, and an idle lock holder is left alone
-SESSION = {"client_connection_check_interval": "1000", "idle_session_timeout": "0"}
+# a dead client's statement is ended by the server itself, an idle lock holder is left alone, and no time limit that
+# somebody gave to the role or the database ends a migration: sent at start-up, so that RESET and DISCARD return to them
+SESSION = {
+    "client_connection_check_interval": "1000",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit import __version__
 from dbkit.errors import DbkitError
+from dbkit.postgres.lock import JOURNAL, SPACE
 from dbkit.postgres.queries import sql
 from dbkit.source.checksum import text_hash
 
 if TYPE_CHECKING:
     import psycopg
 
-VERSION = 1
+VERSION = 2
 
 
 def _os_user() -> str:
@@ -82,30 +83,30 @@ def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
 
 
 def require(connection: psycopg.Connection[tuple[Any, ...]], watcher: str) -> None:
-    """Make the journal, as the session's own role: a script, which runs as the owner, can't write it.
+    """Make the journal, or bring it up to this version, as the session's own role: a script, which runs as the owner, can't write it.
 
     `watcher` is the role whose health checks read what is true now.
     """
     from psycopg.sql import SQL, Identifier
 
-    found = version(connection)
-    refuse_newer(found)
-    if found == 0:
-        with connection.transaction():
-            connection.execute("SET LOCAL ROLE NONE")
-            connection.execute(sql("journal_1").encode())
-            connection.execute(SQL("GRANT USAGE ON SCHEMA dbkit TO {}").format(Identifier(watcher)))
-            connection.execute(SQL("GRANT SELECT ON dbkit.state TO {}").format(Identifier(watcher)))
+    if version(connection) == VERSION:
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [SPACE, JOURNAL])
+        connection.execute("SET LOCAL ROLE NONE")
+        found = version(connection)
+        refuse_newer(found)
+        for number in range(found + 1, VERSION + 1):
+            connection.execute(sql(f"journal_{number}").encode())
+        connection.execute(SQL("GRANT USAGE ON SCHEMA dbkit TO {}").format(Identifier(watcher)))
+        connection.execute(SQL("GRANT SELECT ON dbkit.state TO {}").format(Identifier(watcher)))
 
 
-def require_yoyo(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
+def make_yoyo_tables(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
     """Make yoyo's tables in the service's schema, as the owner: `ON ALL TABLES IN SCHEMA` must go on working."""
     from psycopg.sql import Identifier
 
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f'"{schema}"._yoyo_version']).fetchone()
-    if not row or not row[0]:
-        with connection.transaction():
-            connection.execute(sql("yoyo_tables").replace("{schema}", Identifier(schema).as_string(connection)).encode())
+    connection.execute(sql("yoyo_tables").replace("{schema}", Identifier(schema).as_string(connection)).encode())
 
 
 def refuse_newer(found: int) -> None:
@@ -140,6 +141,7 @@ def append(
     checksum: str | None = None,
     statement: int | None = None,
     detail: dict[str, Any] | None = None,
+    fingerprint: str | None = None,
 ) -> None:
     """Add one row; in the caller's transaction, if it has one."""
     connection.execute(
@@ -162,6 +164,7 @@ def append(
             "version": __version__,
             "commit": run.git_commit,
             "environment": run.environment,
+            "fingerprint": fingerprint,
         },
     )
 
@@ -216,3 +219,26 @@ def deployed_before(connection: psycopg.Connection[tuple[Any, ...]], service: st
         [service, row],
     ).fetchall()
     return texts(connection, [row[2] for row in rows if row[1] == "deployed"])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A statement of a migration that runs one by one: intended, or done; `again` where a person said that it did not finish."""
+
+    event: str
+    number: int
+    text: str | None
+    checksum: str
+    again: bool
+
+
+def steps(connection: psycopg.Connection[tuple[Any, ...]], object_id: str, direction: str) -> list[Step]:
+    """Return what was intended and done of a migration since it last went in, out, or was cleared."""
+    rows = connection.execute(sql("steps").encode(), {"object": object_id, "direction": direction}).fetchall()
+    return [Step(*row) for row in rows]
+
+
+def head(connection: psycopg.Connection[tuple[Any, ...]]) -> str:
+    """Return the hash of the last row, in hex."""
+    row = connection.execute("SELECT encode(hash, 'hex') FROM dbkit.journal ORDER BY id DESC LIMIT 1").fetchone()
+    return str(row[0]) if row else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from dbkit.errors import LockedError
 from dbkit.postgres.queries import sql
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import psycopg
 
 SPACE = 1684171636  # 'dbkt'; never changed, so that every version of dbkit agrees
-RUN, EXECUTE = 1, 2
+RUN, EXECUTE, CLUSTER, JOURNAL = 1, 2, 3, 4  # the third is taken in the maintenance database, for roles
+T = TypeVar("T")
 
 
 def acquire(
@@ -23,28 +24,39 @@ def acquire(
     wait: float,
     waiting: Callable[[str], None],
 ) -> None:
-    """Take the lock, asking again until `wait` seconds have passed.
+    """Take the lock for the session, asking again until `wait` seconds have passed.
 
     A blocking waiter would deadlock with CREATE INDEX CONCURRENTLY, so it polls.
     `waiting` is told who holds it. Raises LockedError that names the holder.
     """
+    poll(
+        lambda: taken(connection, "pg_try_advisory_lock", key) or None,
+        wait=wait,
+        holder=lambda: holder_of(connection, key),
+        waiting=waiting,
+    )
+
+
+def taken(connection: psycopg.Connection[tuple[Any, ...]], function: LiteralString, key: int) -> bool:
+    """Try once to take a key, for the session or the transaction as `function` has it."""
+    row = connection.execute(f"SELECT {function}(%s, %s)", [SPACE, key]).fetchone()
+    return bool(row and row[0])
+
+
+def poll(attempt: Callable[[], T | None], *, wait: float, holder: Callable[[], str], waiting: Callable[[str], None]) -> T:
+    """Try until it succeeds. Raises LockedError that names the holder after `wait` seconds."""
     deadline = time.monotonic() + wait
     pause, told = 0.05, False
-    while True:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [SPACE, key]).fetchone()
-        if row and row[0]:
-            return
-        holder = holder_of(connection, key)
+    while (result := attempt()) is None:
+        other = holder()
         if time.monotonic() >= deadline:
-            raise LockedError(
-                f"another run holds the lock of this database: {holder}",
-                hint="wait for it, or give --lock-wait more seconds",
-            )
+            raise LockedError(f"another run holds the lock of this database: {other}", hint="wait for it, or give --lock-wait more seconds")
         if not told:
-            waiting(holder)
+            waiting(other)
             told = True
         time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
         pause = min(pause * 1.5, 1.0)
+    return result
 
 
 def release(connection: psycopg.Connection[tuple[Any, ...]], key: int) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres.connect import connect
-from dbkit.postgres.lock import SPACE
+from dbkit.postgres.lock import CLUSTER, SPACE
 from dbkit.project.manifest import ROLE_KINDS
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.project.manifest import Project
-
-CLUSTER = 3  # key of the lock under which roles are changed, in the maintenance database
 
 
 def prepare_cluster(maintenance: str, project: Project, services: list[str]) -> list[str]:
@@ -55,7 +53,9 @@ def _make_roles(connection: psycopg.Connection[tuple[Any, ...]], project: Projec
     owner, migrator = Identifier(project.role(service, "owner")), Identifier(project.role(service, "migrator"))
     explicit = SQL(" WITH SET TRUE, INHERIT TRUE") if connection.info.server_version >= 160000 else SQL("")
     connection.execute(SQL("GRANT {} TO {}").format(owner, migrator) + explicit)
-    connection.execute(SQL("GRANT pg_monitor TO {}").format(Identifier(project.role(service, "ops"))))
+    # the migrator names who is in its way, and what that session runs
+    watchers = SQL(", ").join(Identifier(project.role(service, kind)) for kind in ("ops", "migrator"))
+    connection.execute(SQL("GRANT pg_monitor TO {}").format(watchers))
 
 
 def _make_database(connection: psycopg.Connection[tuple[Any, ...]], project: Project, service: str) -> str | None:

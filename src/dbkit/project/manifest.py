@@ -65,6 +65,8 @@ class MigratePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     out_of_order: Literal["error", "warn", "allow"] = "error"
     lock_timeout: Duration = "3s"
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 5
+    max_victims: Annotated[int, msgspec.Meta(ge=0)] = 20
 
 
 class LintPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from dbkit.errors import ConfigurationError, nearest
 from dbkit.project.manifest import ROLE_KINDS, Project
 from dbkit.project.reference import shared_folders
 from dbkit.source import headers, templates
+from dbkit.source.backfill import Backfill, read_backfill
 from dbkit.source.templates import Origin
 
 SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
@@ -46,6 +47,7 @@ class Migration:
     script: Script
     rollback: Script | None
     transactional: bool
+    backfill: Backfill | None
     depends: tuple[str, ...]
     irreversible: str | None
     allow: frozenset[str]
@@ -178,12 +180,15 @@ def _migration(
 ) -> Migration:
     script = _script(path, context, includes)
     found = headers.read_headers(script.text, headers.MIGRATION_HEADERS, str(path))
+    if "backfill" in found and "transactional" in found:
+        raise ConfigurationError("a backfill commits each chunk by itself: `transactional` has no place beside it", where=f"{path}:1")
     return Migration(
         id=f"{service}/{stem}",
         name=stem,
         script=script,
         rollback=_script(rollback, context, includes) if rollback else None,
         transactional=headers.boolean(found, "transactional", default=True, where=str(path)),
+        backfill=read_backfill(found["backfill"], str(path)) if "backfill" in found else None,
         depends=_words(found.get("depends")),
         irreversible=found.get("irreversible"),
         allow=frozenset(_words(found.get("allow"))),

@@ -7,7 +7,8 @@ import re
 
 from dbkit.errors import ConfigurationError
 
-MIGRATION_HEADERS = ("depends", "transactional", "irreversible", "allow")
+MIGRATION_HEADERS = ("depends", "transactional", "backfill", "irreversible", "allow")
+ROLLBACK_HEADERS = ("transactional", "allow")
 ROUTINE_HEADERS = ("depends", "phase", "server")
 
 _LINE = re.compile(r"--\s*([A-Za-z_-]+)\s*([:=])\s*(.*?)\s*$")

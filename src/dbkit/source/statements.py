@@ -114,6 +114,13 @@ def needs_no_transaction(statement: Statement) -> str | None:
             return _NEVER_IN_A_TRANSACTION.get(kind)
 
 
+def runs_bare(statement: Statement) -> bool:
+    """Say whether a migration without a transaction sends the statement outside of one: it can't or may not be in one."""
+    if statement.kind == "do_stmt":
+        return _transaction_control(statement.text) is not None
+    return statement.kind == "call_stmt" or needs_no_transaction(statement) is not None
+
+
 _NEVER_IN_A_TRANSACTION = {
     "createdb_stmt": "CREATE DATABASE",
     "dropdb_stmt": "DROP DATABASE",
@@ -137,6 +144,8 @@ def objections(statements: list[Statement], *, schema: str, transactional: bool,
     found = []
     for statement in statements:
         objection = _objection(statement, schema=schema, transactional=transactional, allow=allow)
+        if not transactional:
+            objection = objection or _unresumable(statement)
         if objection:
             found.append(Objection(statement.line, *objection))
     return found
@@ -151,7 +160,10 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
                 "remove it; a migration is one transaction, together with its mark in the journal",
             )
         case "do_stmt" if transactional and (control := _transaction_control(statement.text)):
-            return f"{control} inside a DO block", "it fails with 2D000 as soon as there are rows to loop over; use a migration of its own"
+            return (
+                f"{control} inside a DO block",
+                "put `-- transactional: false` at the top of the file; a plain change of rows in chunks is better a `-- backfill:`",
+            )
         case "create_role_stmt" | "alter_role_stmt" | "drop_role_stmt" | "alter_role_set_stmt" if "roles" not in allow:
             return (
                 "a role belongs to the whole cluster, not to this database",
@@ -174,6 +186,22 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
             return f"{name} can't run inside a transaction", "put `-- transactional: false` at the top of the file"
         case _:
             return None
+
+
+def _unresumable(statement: Statement) -> tuple[str, str] | None:
+    """Return why a run that goes on after a crash could not find what the statement made."""
+    if statement.kind == "index_stmt" and not statement.node.idxname:
+        return "an index without a name: a run that goes on here could not find it", "name it: CREATE INDEX CONCURRENTLY name ON …"
+    if statement.kind == "alter_table_stmt" and _adds_unnamed_constraint(statement.node):
+        return "a constraint without a name: a run that goes on here could not find it", "name it: ADD CONSTRAINT name …"
+    return None
+
+
+def _adds_unnamed_constraint(node: Any) -> bool:
+    import postgast
+
+    adds = postgast.pg_query_pb2.AT_AddConstraint
+    return any(c.alter_table_cmd.subtype == adds and not getattr(c.alter_table_cmd, "def").constraint.conname for c in node.cmds)
 
 
 def _dropped_schemas(node: Any) -> list[str]:

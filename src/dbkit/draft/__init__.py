@@ -1,0 +1,1 @@
+"""New migrations, their drafted rollbacks, and their numbers."""

@@ -1,0 +1,1 @@
+"""Many targets of one service: canary, parallel runs, resume."""

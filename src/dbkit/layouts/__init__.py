@@ -1,0 +1,1 @@
+"""Other tools' migration folders, read into this project's form."""

@@ -1,0 +1,102 @@
+"""Who waits behind a statement of ours, and whom it waits for: an application's p99 is worth more than a deploy."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dbkit.postgres.queries import sql
+
+if TYPE_CHECKING:
+    from dbkit.postgres.connect import Database
+
+PERIOD = 0.1
+
+
+@dataclass(slots=True)
+class Watch:
+    """Watches the backend that executes, from a connection of its own that is opened when a statement takes long.
+
+    A statement that holds up more than `max_victims` sessions, or as many for a second each, is cancelled.
+    """
+
+    database: Database
+    max_victims: int
+    blockers: str = ""
+    cancelled: str = ""
+    _pid: int | None = None
+    _victim_seconds: float = 0.0
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def over(self, pid: int) -> Iterator[None]:
+        """Watch the backend for the time of a statement."""
+        with self._guard:
+            self._pid, self.blockers, self.cancelled, self._victim_seconds = pid, "", "", 0.0
+        try:
+            yield
+        finally:
+            with self._guard:  # no cancel can be sent from here on
+                self._pid = None
+
+    def loop(self) -> None:
+        """Look every tenth of a second, for as long as a statement takes longer than that."""
+        import psycopg
+
+        from dbkit.errors import DbkitError
+
+        connection = None
+        last: int | None = None
+        try:
+            while not self._stop.wait(PERIOD):
+                pid = self._pid
+                if pid is not None and pid == last:
+                    connection = connection or self.database.connect("watch")
+                    with self._guard:
+                        if self._pid == pid:
+                            self._look(connection, pid)
+                last = pid
+        except (psycopg.Error, DbkitError):
+            pass  # without a second connection the statement's own lock_timeout still holds
+        finally:
+            if connection:
+                connection.close()
+
+    def _look(self, connection: object, pid: int) -> None:
+        import psycopg
+
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101
+        row = connection.execute(sql("in_the_queue").encode(), {"pid": pid}).fetchone()
+        assert row is not None  # noqa: S101 a SELECT without FROM returns a row
+        exclusive, victims, blockers = row
+        self.blockers = blockers or self.blockers
+        if not exclusive:
+            return
+        self._victim_seconds += victims * PERIOD
+        if victims > self.max_victims or self._victim_seconds > max(self.max_victims, 1):
+            self.cancelled = f"{victims} session{'' if victims == 1 else 's'} waited behind it"
+            connection.execute("SELECT pg_cancel_backend(%s)", [pid])
+            self._pid = None
+
+
+@contextmanager
+def watching(database: Database, max_victims: int) -> Iterator[Watch]:
+    """Watch for the time of a run."""
+    watch = Watch(database, max_victims)
+    thread = threading.Thread(target=watch.loop, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch._stop.set()  # noqa: SLF001
+        thread.join()
+
+
+def pause_before(attempt: int) -> float:
+    """Return the seconds to wait before an attempt (from 2): growing, and never the same for two runs."""
+    return min(0.5 * float(2 ** (attempt - 2)), 30.0) * random.uniform(0.5, 1.5)  # noqa: S311

@@ -1,0 +1,178 @@
+"""The session that changes a database: as the owner, under both locks, past a pooler or through one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbkit.errors import ConfigurationError, UnreachableError
+from dbkit.postgres import lease, lock
+from dbkit.postgres.connect import SESSION
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from dbkit.postgres.connect import Authority, Database
+
+# What a script may have left behind is undone before the mark is written, in the same transaction.
+RESTORE = "SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET LOCAL ROLE NONE"
+FORGET = "CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all()"
+
+
+@dataclass(slots=True)
+class Session:
+    """The connection that executes. `held` is the lease that stands for the session's locks behind a pooler."""
+
+    connection: psycopg.Connection[tuple[Any, ...]]
+    owner: str
+    held: lease.Lease | None
+
+    @property
+    def pooled(self) -> bool:
+        return self.held is not None
+
+    def begin(self, lock_timeout: str) -> None:
+        """Open a transaction as the owner. Behind a pooler nothing is set for longer, and the lease must still be ours."""
+        from psycopg.sql import SQL, Identifier, Literal
+
+        limit = SQL("BEGIN; SET LOCAL lock_timeout = {}").format(Literal(lock_timeout))
+        if self.held:
+            limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+            self.connection.execute(SQL("{}; {}; SET LOCAL client_connection_check_interval = 1000").format(limit, SQL(limits)))
+            self.held.fence(self.connection)
+            self.connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self.owner)))
+        else:
+            self.connection.execute(limit)
+
+    def restore(self) -> None:
+        """Undo what a script did to the session, still in its transaction; from here on the session's own role acts."""
+        self.connection.execute(f"{RESTORE}; {FORGET}" if self.pooled else RESTORE)
+
+    def renew(self) -> None:
+        """After a transaction: forget what DISCARD ALL forgets, and take the second lock again, which it gave back."""
+        if not self.pooled:
+            self.connection.execute("DISCARD ALL")
+            lock.acquire(self.connection, lock.EXECUTE, wait=5, waiting=lambda _holder: None)
+
+    @contextmanager
+    def transaction(self, lock_timeout: str = "0") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """Work as the owner in one transaction."""
+        import psycopg
+
+        self.begin(lock_timeout)
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            end(self.connection)
+            raise
+        assert self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE  # noqa: S101
+
+
+def end(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """End the transaction, whatever state an interrupted statement left the connection in."""
+    import psycopg
+
+    try:
+        if connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            connection.cancel_safe(timeout=5)
+            while connection.pgconn.get_result():
+                pass
+        if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            connection.execute("ROLLBACK")
+        connection.execute("RESET ALL")
+    except psycopg.Error:
+        connection.close()  # the server rolls back what a closed connection left open
+
+
+def is_pooled(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    """Say whether a pooler stands between: the backend that answers is not the one that shook hands."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(row and row[0] != connection.info.backend_pid)
+
+
+def open_watcher(database: Database, purpose: str) -> tuple[psycopg.Connection[tuple[Any, ...]], bool]:
+    """Connect as the migrator; say whether a pooler stands between.
+
+    A pooler that refuses settings at start-up is asked again without them.
+    """
+    try:
+        connection = database.connect(purpose, **SESSION)
+    except UnreachableError as exc:
+        if "unsupported startup parameter" not in exc.message:
+            raise
+        return database.connect(purpose), True
+    return connection, is_pooled(connection)
+
+
+@contextmanager
+def exclusive_session(
+    database: Database,
+    watcher: psycopg.Connection[tuple[Any, ...]],
+    who: Authority,
+    *,
+    pooled: bool,
+    wait: float,
+    waiting: Callable[[str], None],
+    notice: Callable[[Any], None],
+) -> Iterator[Session]:
+    """Hold this database for one run and give the session that executes, as the owner.
+
+    The run lock is the watcher's; the second one is held by the backend that executes, which the server itself ends
+    when its client has died. Behind a pooler a lease stands in for both.
+    """
+    if pooled:
+        with lease.leased(database, wait=wait, waiting=waiting) as held, database.connect("migrate") as connection:
+            connection.add_notice_handler(notice)
+            yield Session(connection, who.owner, held)
+        return
+    lock.acquire(watcher, lock.RUN, wait=wait, waiting=waiting)
+    try:
+        session = Session(execute_as(database, who, watcher, wait=wait, waiting=waiting), who.owner, None)
+        session.connection.add_notice_handler(notice)
+        try:
+            yield session
+        finally:
+            session.connection.close()
+    finally:
+        if not watcher.closed:
+            lock.release(watcher, lock.RUN)
+
+
+def execute_as(
+    database: Database,
+    who: Authority,
+    watcher: psycopg.Connection[tuple[Any, ...]],
+    *,
+    wait: float,
+    waiting: Callable[[str], None],
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect as the owner and take the second lock, while nobody has a lease: none can be taken as long as it is held."""
+    connection = database.connect("migrate", role=who.owner, **SESSION)
+
+    def attempt() -> bool | None:
+        if not lock.taken(connection, "pg_try_advisory_lock", lock.EXECUTE):
+            return None
+        if lease.is_held(watcher):
+            lock.release(connection, lock.EXECUTE)
+            return None
+        return True
+
+    try:
+        lock.poll(attempt, wait=wait, holder=lambda: lease.holder_of(watcher), waiting=waiting)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def refuse_pooled(*, pooled: bool, what: str, where: str | None) -> None:
+    """Raise where a migration needs a session of its own and a pooler stands between."""
+    if pooled:
+        raise ConfigurationError(
+            f"{what} needs a session of its own, and a pooler stands between",
+            where=where,
+            hint="name the server itself with `migrate_url` in dbkit.toml, or with --url",
+        )

@@ -1,0 +1,1 @@
+"""What differs between the live schema and what the files make."""

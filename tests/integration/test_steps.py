@@ -1,0 +1,220 @@
+"""Migrations without a transaction: each statement is journalled, and a run goes on where another ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbkit.errors import ConfigurationError, DbkitError
+from scratch import Scratch, until
+
+if TYPE_CHECKING:
+    from dbkit.migrate import Event
+
+CONCURRENT = """
+-- transactional: false
+CREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);
+ALTER TABLE main.a ADD COLUMN j integer;
+CREATE UNIQUE INDEX CONCURRENTLY a_j_key ON main.a (j);
+"""
+
+
+UNDO = """
+-- transactional: false
+DROP INDEX CONCURRENTLY main.a_j_key;
+DROP INDEX CONCURRENTLY main.a_i_idx;
+ALTER TABLE main.a DROP COLUMN j;
+"""
+BUILDING = (
+    "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%CREATE INDEX CONC%%' AND wait_event_type = 'Lock' AND datname = current_database()"
+)
+
+
+@pytest.fixture
+def table(scratch: Scratch) -> Scratch:
+    scratch.migration(
+        "0001_a", "CREATE TABLE main.a (i integer);\nINSERT INTO main.a SELECT generate_series(1, 100);", "DROP TABLE main.a;"
+    )
+    scratch.migrate()
+    return scratch
+
+
+def valid(scratch: Scratch) -> dict[str, bool]:
+    """Return the indexes of main.a, and whether each is valid."""
+    with scratch.connect() as connection:
+        rows = connection.execute(
+            "SELECT c.relname, i.indisvalid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
+            " WHERE i.indrelid = to_regclass('main.a')"
+        ).fetchall()
+    return dict(rows)
+
+
+def journal_of(scratch: Scratch, name: str) -> list[tuple[str, int | None]]:
+    with scratch.connect() as connection:
+        return [
+            (row[0], row[1])
+            for row in connection.execute(
+                "SELECT event, statement FROM dbkit.journal WHERE object = %s ORDER BY id", [f"main/{name}"]
+            ).fetchall()
+        ]
+
+
+def test_each_statement_is_intended_and_done_and_a_transactional_one_is_done_at_once(table: Scratch) -> None:
+    table.migration("0002_i", CONCURRENT, UNDO)
+
+    table.migrate()
+
+    assert valid(table) == {"a_i_idx": True, "a_j_key": True}
+    assert journal_of(table, "0002_i") == [
+        ("started", None),
+        ("intended", 1),
+        ("done", 1),
+        ("done", 2),
+        ("intended", 3),
+        ("done", 3),
+        ("applied", 3),
+    ]
+    assert table.states()["0002_i"] == "applied"
+
+    table.rollback()
+
+    assert valid(table) == {}
+    assert table.states()["0002_i"] == "pending"
+    assert table.migrate().migrations[0].migration.name == "0002_i"
+    assert valid(table) == {"a_i_idx": True, "a_j_key": True}
+
+
+def test_a_statement_that_fails_stops_there_and_after_mending_the_run_goes_on_at_it(table: Scratch) -> None:
+    table.value("INSERT INTO main.a VALUES (1) RETURNING 1")
+    table.migration(
+        "0002_i", "-- transactional: false\nALTER TABLE main.a ADD k integer;\nCREATE UNIQUE INDEX CONCURRENTLY a_i_key ON main.a (i);"
+    )
+
+    with pytest.raises(DbkitError) as caught:
+        table.migrate()
+
+    assert caught.value.sqlstate == "23505"
+    assert caught.value.where == f"{table.root}/migrations/main/0002_i.sql:3"
+    assert valid(table) == {"a_i_key": False}
+    assert table.states()["0002_i"] == "failed"
+
+    table.migration(
+        "0002_i", "-- transactional: false\nALTER TABLE main.a ADD k integer;\nCREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);"
+    )
+    events: list[Event] = []
+    table.migrate(events=events)
+
+    assert valid(table) == {"a_i_idx": True}
+    assert "the invalid index main.a_i_key was dropped" in next(event.text for event in events if event.kind == "settled")
+    assert table.states()["0002_i"] == "applied"
+
+
+def test_what_is_done_may_not_be_edited(table: Scratch) -> None:
+    table.migration(
+        "0002_i", "-- transactional: false\nALTER TABLE main.a ADD k integer;\nCREATE INDEX CONCURRENTLY x ON main.nowhere (i);"
+    )
+    with pytest.raises(DbkitError):
+        table.migrate()
+    table.migration("0002_i", "-- transactional: false\nALTER TABLE main.a ADD k bigint;\nCREATE INDEX CONCURRENTLY x ON main.a (i);")
+
+    with pytest.raises(ConfigurationError, match="statement 1 was run already, and is not the same any more"):
+        table.migrate()
+
+    assert valid(table) == {}
+
+
+def test_if_not_exists_over_an_invalid_index_is_not_taken_for_success(table: Scratch) -> None:
+    with table.connect() as connection:
+        connection.execute("CREATE INDEX a_i_idx ON main.a (i)")
+        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'main.a_i_idx'::regclass")
+    table.migration("0002_i", "-- transactional: false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_i_idx ON main.a (i);")
+
+    table.migrate()
+
+    assert valid(table) == {"a_i_idx": True}
+
+
+def test_if_not_exists_over_another_index_of_that_name_is_refused(table: Scratch) -> None:
+    table.value("CREATE INDEX a_i_idx ON main.a (i) WHERE i > 5")
+    table.migration("0002_i", "-- transactional: false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_i_idx ON main.a (i);")
+
+    with pytest.raises(DbkitError, match=r"an index main\.a_i_idx is there with another definition"):
+        table.migrate()
+
+
+def intend(scratch: Scratch, statement: str) -> None:
+    """Write a migration of one statement, and the intent of a run that died in it."""
+    from dbkit.postgres import journal
+    from dbkit.postgres.journal import Run
+    from dbkit.source.checksum import token_hash
+
+    scratch.migration("0002_i", f"-- transactional: false\n{statement};")
+    with scratch.connect("migrator") as connection:
+        run = Run("here", None)
+        journal.append(connection, run, "started", "migration", "main/0002_i", detail={"direction": "up"})
+        journal.append(
+            connection, run, "intended", "migration", "main/0002_i", statement=1, rendered=statement, checksum=token_hash(statement)
+        )
+
+
+INDEX = "CREATE UNIQUE INDEX CONCURRENTLY a_i_idx ON main.a (abs(i), i DESC) INCLUDE (i) WHERE i > 5"
+
+
+def test_an_index_that_a_dead_run_finished_is_found_by_its_definition(table: Scratch) -> None:
+    table.value(INDEX.replace("CONCURRENTLY ", ""))
+    oid = table.value("SELECT 'main.a_i_idx'::regclass::oid")
+    intend(table, INDEX)
+
+    table.migrate()
+
+    assert table.value("SELECT 'main.a_i_idx'::regclass::oid") == oid
+    assert journal_of(table, "0002_i")[-2:] == [("done", 1), ("applied", 1)]
+
+
+def test_a_detach_that_a_dead_run_left_half_done_is_finished(table: Scratch) -> None:
+    with table.connect("migrator") as connection:
+        connection.execute("SET ROLE scratch_main_owner")
+        connection.execute("CREATE TABLE main.p (i integer) PARTITION BY RANGE (i)")
+        connection.execute("CREATE TABLE main.p1 PARTITION OF main.p FOR VALUES FROM (0) TO (10)")
+    table.value("UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'main.p1'::regclass RETURNING 1")
+    intend(table, "ALTER TABLE main.p DETACH PARTITION main.p1 CONCURRENTLY")
+
+    table.migrate()
+
+    assert table.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'main.p'::regclass") == 0
+    assert table.states()["0002_i"] == "applied"
+
+
+def test_a_drop_that_a_dead_run_finished_is_not_run_again(table: Scratch) -> None:
+    intend(table, "DROP INDEX CONCURRENTLY main.gone")
+
+    table.migrate()
+
+    assert table.states()["0002_i"] == "applied"
+
+
+def test_what_the_catalog_cant_tell_is_asked(table: Scratch) -> None:
+    intend(table, "CALL main.work()")
+
+    with pytest.raises(DbkitError) as caught:
+        table.migrate()
+
+    assert "nothing in the catalog says whether it finished" in caught.value.message
+    assert "--statement done" in (caught.value.hint or "")
+    assert "--statement again" in (caught.value.hint or "")
+
+
+def test_an_old_transaction_that_a_build_would_wait_for_is_named(table: Scratch) -> None:
+    with table.connect() as old:
+        old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT pg_current_xact_id(), pg_sleep(1.2)")
+        table.migration("0002_i", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);")
+        child = table.start("migrate")
+        until(lambda: table.column(BUILDING))
+        old.execute("ROLLBACK")
+        _, err = child.communicate(timeout=60)
+
+    assert child.returncode == 0, err
+    assert "it would wait for pid" in err
+    assert valid(table) == {"a_i_idx": True}
