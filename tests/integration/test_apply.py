@@ -280,11 +280,10 @@ def test_a_script_that_ended_the_transaction_is_never_marked(connection: Connect
 
     with pytest.raises(DbkitError, match="ended dbkit's transaction"):
         run_in_transaction(
-            Session(connection, "postgres", None),
+            Session(connection, "postgres", "1s"),
             name="x",
             text=script,
             source=None,
-            lock_timeout="1s",
             before=lambda: None,
             mark=lambda: marked.append("x"),
         )

@@ -73,7 +73,7 @@ class Execution:
         if routines:
             work.persist(
                 f"{work.database.service}/routines",
-                lambda: deploy(work.connection, work.run, routines, lambda routine: work.tell("deployed", routine.id)),
+                lambda: deploy(work.session, work.run, routines, lambda routine: work.tell("deployed", routine.id)),
             )
 
     def _finish(self, plan: Plan, deployed: int) -> None:
@@ -122,7 +122,6 @@ class Execution:
                 name=migration.id,
                 text=migration.script.text,
                 source=migration.script,
-                lock_timeout=self.work.lock_timeout,
                 before=before,
                 mark=lambda: self._mark(planned, dropped),
             ),
@@ -173,7 +172,6 @@ class Execution:
                 name=planned.migration.id,
                 text="",
                 source=None,
-                lock_timeout=self.work.lock_timeout,
                 before=lambda: None,
                 mark=mark,
             ),

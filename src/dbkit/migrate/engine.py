@@ -57,10 +57,6 @@ class Engine:
     def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
         return self.session.connection
 
-    @property
-    def lock_timeout(self) -> str:
-        return self.database.target.project.manifest.migrate.lock_timeout
-
     def tell(self, kind: Any, object_id: str, text: str = "", seconds: float = 0.0) -> None:
         self.listener(Event(kind, object_id, seconds, text))
 

@@ -135,7 +135,6 @@ class Reversal:
                 name=f"rollback of {self.undo.id}",
                 text=self.undo.text if text is None else text,
                 source=None,
-                lock_timeout=self.work.lock_timeout,
                 before=before,
                 mark=lambda: self._mark(state, deployed, dropped),
             ),

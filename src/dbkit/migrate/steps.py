@@ -121,7 +121,6 @@ class Steps:
                 name=self._name(number),
                 text=self._padded(statement),
                 source=self.source,
-                lock_timeout=self.work.lock_timeout,
                 before=clear,
                 mark=mark,
             ),

@@ -22,7 +22,6 @@ def run_in_transaction(
     name: str,
     text: str,
     source: Script | None,
-    lock_timeout: str,
     before: Callable[[], None],
     mark: Callable[[], None],
 ) -> float:
@@ -38,7 +37,7 @@ def run_in_transaction(
     text = statements.strip_restrict(text)
     connection = session.connection
     try:
-        session.begin(lock_timeout)
+        session.begin()
         transaction = connection.execute("SELECT pg_current_xact_id()").fetchone()
         before()
         script.send(connection, text)

@@ -75,7 +75,9 @@ def git_commit(root: Path) -> str | None:
 
 def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     """Return the version of the journal in the database; 0 where there is none."""
-    row = connection.execute("SELECT to_regclass('dbkit.version') IS NOT NULL").fetchone()
+    # asked of pg_class, since to_regclass answers from a cache that a wait for a lock doesn't refresh
+    query = "SELECT count(*) FROM pg_class WHERE relname = 'version' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'dbkit')"
+    row = connection.execute(query).fetchone()
     if not row or not row[0]:
         return 0
     found = connection.execute("SELECT max(version) FROM dbkit.version").fetchone()

@@ -27,17 +27,18 @@ class Session:
 
     connection: psycopg.Connection[tuple[Any, ...]]
     owner: str
-    held: lease.Lease | None
+    lock_timeout: str
+    held: lease.Lease | None = None
 
     @property
     def pooled(self) -> bool:
         return self.held is not None
 
-    def begin(self, lock_timeout: str) -> None:
+    def begin(self) -> None:
         """Open a transaction as the owner. Behind a pooler nothing is set for longer, and the lease must still be ours."""
         from psycopg.sql import SQL, Identifier, Literal
 
-        limit = SQL("BEGIN; SET LOCAL lock_timeout = {}").format(Literal(lock_timeout))
+        limit = SQL("BEGIN; SET LOCAL lock_timeout = {}").format(Literal(self.lock_timeout))
         if self.held:
             limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
             self.connection.execute(SQL("{}; {}; SET LOCAL client_connection_check_interval = 1000").format(limit, SQL(limits)))
@@ -57,11 +58,11 @@ class Session:
             lock.acquire(self.connection, lock.EXECUTE, wait=5, waiting=lambda _holder: None)
 
     @contextmanager
-    def transaction(self, lock_timeout: str = "0") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    def transaction(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """Work as the owner in one transaction."""
         import psycopg
 
-        self.begin(lock_timeout)
+        self.begin()
         try:
             yield self.connection
             self.connection.execute("COMMIT")
@@ -123,14 +124,15 @@ def exclusive_session(
     The run lock is the watcher's; the second one is held by the backend that executes, which the server itself ends
     when its client has died. Behind a pooler a lease stands in for both.
     """
+    limit = database.target.project.manifest.migrate.lock_timeout
     if pooled:
         with lease.leased(database, wait=wait, waiting=waiting) as held, database.connect("migrate") as connection:
             connection.add_notice_handler(notice)
-            yield Session(connection, who.owner, held)
+            yield Session(connection, who.owner, limit, held)
         return
     lock.acquire(watcher, lock.RUN, wait=wait, waiting=waiting)
     try:
-        session = Session(execute_as(database, who, watcher, wait=wait, waiting=waiting), who.owner, None)
+        session = Session(execute_as(database, who, watcher, wait=wait, waiting=waiting), who.owner, limit)
         session.connection.add_notice_handler(notice)
         try:
             yield session

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.journal import Entry, Run
+    from dbkit.postgres.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def is_pending(routine: Routine, state: Mapping[str, Entry]) -> bool:
 
 
 def deploy(
-    connection: psycopg.Connection[tuple[Any, ...]],
+    session: Session,
     run: Run,
     routines: tuple[Routine, ...],
     done: Callable[[Routine], None],
@@ -73,7 +74,7 @@ def deploy(
     """
     if not routines:
         return
-    with connection.transaction():
+    with session.transaction() as connection:
         connection.execute("SET LOCAL check_function_bodies = off")
         connection.execute("SET LOCAL client_min_messages = warning")  # IF EXISTS finds nothing the first time
         for routine in routines:
