@@ -10,6 +10,9 @@ import pytest
 
 from dbkit import __version__
 from dbkit.errors import DbkitError
+from dbkit.postgres import journal
+from dbkit.postgres.queries import sql
+from dbkit.source.checksum import text_hash, token_hash
 from scratch import Scratch
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -102,3 +105,53 @@ def test_a_journal_of_a_newer_dbkit_is_refused_and_left_alone(lived: Scratch, co
         with pytest.raises(DbkitError, match="version 99"):
             action()
     assert "d" not in lived.tables()
+
+
+def test_the_first_row_that_was_edited_is_named(lived: Scratch, connection: Connection) -> None:
+    assert journal.broken_link(connection) is None
+    head = journal.head(connection)
+    assert journal.has_head(connection, head)
+
+    connection.execute("ALTER TABLE dbkit.journal DISABLE TRIGGER ALL")
+    connection.execute("UPDATE dbkit.journal SET os_user = 'nobody' WHERE id = 3")
+    assert (journal.broken_link(connection) or (0,))[0] == 3
+
+    connection.execute("UPDATE dbkit.journal AS j SET hash = dbkit.journal_row_hash(j.previous, j) WHERE id = 3")
+    assert (journal.broken_link(connection) or (0,))[0] == 4
+
+
+def test_a_row_that_was_taken_out_and_a_tail_that_was_cut_are_seen(lived: Scratch, connection: Connection) -> None:
+    head = journal.head(connection)
+    connection.execute("ALTER TABLE dbkit.journal DISABLE TRIGGER ALL")
+    connection.execute("DELETE FROM dbkit.journal WHERE id = (SELECT max(id) FROM dbkit.journal)")
+
+    assert journal.broken_link(connection) is None
+    assert not journal.has_head(connection, head)
+
+    connection.execute("DELETE FROM dbkit.journal WHERE id = 2")
+    assert (journal.broken_link(connection) or (0,))[0] == 3
+
+
+def test_a_journal_of_an_older_dbkit_is_brought_up_to_date_and_its_chain_holds(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a ();")
+    scratch.migrate()
+    with scratch.connect("migrator") as connection:
+        connection.execute("DROP SCHEMA dbkit CASCADE")
+        connection.execute(sql("journal_1").encode())
+        run = journal.Run("here", None)
+        journal_row = {"rendered": "CREATE TABLE main.a ();", "rollback": "SELECT 1;", "checksum": token_hash("CREATE TABLE main.a ();")}
+        connection.execute(
+            "INSERT INTO dbkit.journal (run, event, kind, service, object, rendered, rollback, text_hash, checksum, os_user, host, pid,"
+            " dbkit_version, environment, previous, hash) VALUES (%s, 'applied', 'migration', 'main', 'main/0001_a', %s, %s, %s, %s,"
+            " 'me', 'here', 1, '0', 'here', '', '')",
+            [run.id, *list(journal_row.values())[:2], text_hash(journal_row["rendered"]), journal_row["checksum"]],
+        )
+    assert scratch.states() == {"0001_a": "applied"}
+    scratch.migration("0002_b", "CREATE TABLE main.b ();")
+
+    scratch.migrate()
+
+    assert scratch.states() == {"0001_a": "applied", "0002_b": "applied"}
+    with scratch.connect() as connection:
+        assert journal.version(connection) == journal.VERSION
+        assert journal.broken_link(connection) is None

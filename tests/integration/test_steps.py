@@ -218,3 +218,26 @@ def test_an_old_transaction_that_a_build_would_wait_for_is_named(table: Scratch)
     assert child.returncode == 0, err
     assert "it would wait for pid" in err
     assert valid(table) == {"a_i_idx": True}
+
+
+def test_a_rollback_that_ended_in_the_middle_is_finished_before_anything_else(table: Scratch) -> None:
+    table.migration(
+        "0002_i",
+        "-- transactional: false\nCREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);\nCREATE INDEX CONCURRENTLY a_j_idx ON main.a (i);",
+        "-- transactional: false\nDROP INDEX CONCURRENTLY main.a_j_idx;\nDROP INDEX CONCURRENTLY main.a_i_idx;",
+    )
+    table.migrate()
+    table.value("DROP INDEX main.a_i_idx")
+    with pytest.raises(DbkitError, match="statement 2 of 2"):
+        table.rollback()
+    assert valid(table) == {}
+    table.migration("0003_x", "SELECT 1;")
+
+    with pytest.raises(ConfigurationError, match="the rollback of main/0002_i ended in the middle"):
+        table.migrate()
+
+    table.rollback()  # the index that it could not find is gone: that statement is settled
+
+    assert table.states()["0002_i"] == "pending"
+    table.migrate()
+    assert valid(table) == {"a_i_idx": True, "a_j_idx": True}

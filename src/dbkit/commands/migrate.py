@@ -93,7 +93,7 @@ def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None
 
 def _remark(call: Invocation, place: Database, plan: Plan) -> None:
     """Say what the run noticed and left alone."""
-    if place.target.project.manifest.migrate.out_of_order == "warn":
+    if place.target.policy.out_of_order == "warn":
         for planned in plan.migrations:
             if planned.out_of_order:
                 call.output.note(f"{place.service}: warning: {planned.migration.name} was applied out of order", style="yellow")
@@ -116,6 +116,8 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             call.output.note(f"{service}: {event.text}", style="dim")
         case "retrying":
             call.output.note(f"{service}: {name}: {event.text}", style="yellow")
+        case "finished":
+            call.output.note(f"{service}: journal head {event.text}", style="dim")
         case "resumed" | "settled":
             call.output.event(service, event.kind, name, note=event.text)
         case _:

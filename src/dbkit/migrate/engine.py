@@ -66,7 +66,7 @@ class Engine:
         After a lost connection or a cancel it asks `is_in` whether the work got through all the same, and then returns
         None. Raises the last error, with who was in the way.
         """
-        attempt, retries = 1, self.database.target.project.manifest.migrate.retries
+        attempt, retries = 1, self.database.target.policy.retries
         while True:
             try:
                 with self.watch.over(self.connection.info.backend_pid):
@@ -133,7 +133,7 @@ def engine(
 
     with (
         exclusive_session(database, watcher, who, pooled=pooled, wait=lock_wait, waiting=waiting, notice=notice) as session,
-        watching(database, database.target.project.manifest.migrate.max_victims) as watch,
+        watching(database, database.target.policy.max_victims) as watch,
     ):
         yield Engine(database, who, watcher, session, run, listener, watch)
 

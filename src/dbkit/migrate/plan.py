@@ -78,6 +78,7 @@ def make_plan(
     )
     files = list(sources.migrations)
     _refuse_missing(files, state)
+    _refuse_half_undone(connection, target.service)
     cosmetic = _compare_applied(connection, files, state)
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
@@ -139,6 +140,15 @@ def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
         )
 
 
+def _refuse_half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> None:
+    """Raise where a rollback without a transaction ended in the middle: what is applied is not all there."""
+    for name in journal.half_undone(connection, service):
+        raise ConfigurationError(
+            f"the rollback of {name} ended in the middle",
+            hint=f"finish it first: dbkit rollback {service}; then `dbkit migrate` applies it again",
+        )
+
+
 def _compare_applied(connection: psycopg.Connection[tuple[Any, ...]], files: list[Migration], state: Mapping[str, Entry]) -> list[str]:
     """Return the ids whose text differs in form only; refuse those that differ in substance."""
     cosmetic = []
@@ -176,7 +186,7 @@ def _first_difference(migration: Migration, before: str) -> str:
 def _planned(migration: Migration, files: list[Migration], state: Mapping[str, Entry], database: Database) -> PlannedMigration:
     parsed = check(migration, "up", database.target.schema)
     later = [m.id for m in files[files.index(migration) + 1 :] if is_applied(m, state)]
-    if later and database.target.project.manifest.migrate.out_of_order == "error":
+    if later and database.target.policy.out_of_order == "error":
         raise ConfigurationError(
             f"{migration.id} is not applied, but {later[0]} after it is",
             where=f"{migration.path}:1",

@@ -76,8 +76,10 @@ def git_commit(root: Path) -> str | None:
 def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     """Return the version of the journal in the database; 0 where there is none."""
     # asked of pg_class, since to_regclass answers from a cache that a wait for a lock doesn't refresh
-    query = "SELECT count(*) FROM pg_class WHERE relname = 'version' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'dbkit')"
-    row = connection.execute(query).fetchone()
+    row = connection.execute(
+        "SELECT count(*) FROM pg_class AS c INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE c.relname = 'version' AND n.nspname = 'dbkit'"
+    ).fetchone()
     if not row or not row[0]:
         return 0
     found = connection.execute("SELECT max(version) FROM dbkit.version").fetchone()
@@ -238,6 +240,24 @@ def steps(connection: psycopg.Connection[tuple[Any, ...]], object_id: str, direc
     """Return what was intended and done of a migration since it last went in, out, or was cleared."""
     rows = connection.execute(sql("steps").encode(), {"object": object_id, "direction": direction}).fetchall()
     return [Step(*row) for row in rows]
+
+
+def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> list[str]:
+    """Return the migrations that a rollback has undone in part."""
+    if version(connection) < VERSION:
+        return []
+    return [row[0] for row in connection.execute(sql("half_undone").encode(), {"service": service}).fetchall()]
+
+
+def broken_link(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, str] | None:
+    """Return the first row of the journal that is not as it was written, or whose predecessor is gone, and its object; None if all are."""
+    row = connection.execute(sql("broken_link").encode()).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def has_head(connection: psycopg.Connection[tuple[Any, ...]], digest: str) -> bool:
+    """Say whether a row has that hash (hex): if it was the last one once and is not there, the tail was cut."""
+    return connection.execute("SELECT 1 FROM dbkit.journal WHERE hash = decode(%s, 'hex')", [digest]).fetchone() is not None
 
 
 def head(connection: psycopg.Connection[tuple[Any, ...]]) -> str:

@@ -124,7 +124,7 @@ def exclusive_session(
     The run lock is the watcher's; the second one is held by the backend that executes, which the server itself ends
     when its client has died. Behind a pooler a lease stands in for both.
     """
-    limit = database.target.project.manifest.migrate.lock_timeout
+    limit = database.target.policy.lock_timeout
     if pooled:
         with lease.leased(database, wait=wait, waiting=waiting) as held, database.connect("migrate") as connection:
             connection.add_notice_handler(notice)

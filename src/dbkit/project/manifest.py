@@ -47,6 +47,15 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     migrate_url: str | None = None
 
 
+class MigrateException(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[environments.NAME.migrate]: what differs there from [migrate]"""
+
+    out_of_order: Literal["error", "warn", "allow"] | None = None
+    lock_timeout: Duration | None = None
+    retries: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max_victims: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[environments.NAME]"""
 
@@ -57,6 +66,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     migrate_url: str | None = None
     redis_url: str | None = None
     protected: bool = False
+    migrate: MigrateException = MigrateException()
     services: dict[str, Endpoint] = {}
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 from dbkit.errors import ConfigurationError, nearest
-from dbkit.project.manifest import Environment, Project
+from dbkit.project.manifest import Environment, MigratePolicy, Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Target:
     @property
     def shown(self) -> str:
         return mask(self.url) if self.url else "embedded"
+
+    @property
+    def policy(self) -> MigratePolicy:
+        """[migrate], with what the environment says otherwise."""
+        exceptions = {key: value for key, value in msgspec.structs.asdict(self.settings.migrate).items() if value is not None}
+        return msgspec.structs.replace(self.project.manifest.migrate, **exceptions)
 
     @property
     def schema(self) -> str:
