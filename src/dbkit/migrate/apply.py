@@ -172,7 +172,6 @@ class Execution:
                 name=planned.migration.id,
                 text="",
                 source=None,
-                before=lambda: None,
                 mark=mark,
             ),
             is_in=lambda: self._is_in(planned),
@@ -185,22 +184,21 @@ class Execution:
         migration, work = planned.migration, self.work
         detail: dict[str, Any] = {"irreversible": migration.irreversible} if migration.irreversible else {}
         detail |= {"rows": end.rows, "chunks": end.chunks} if end else {}
-        with work.connection.pipeline():
-            journal.mark(work.connection, work.run, work.database.target.schema, migration.name, "apply")
-            journal.append(
-                work.connection,
-                work.run,
-                "applied",
-                "migration",
-                migration.id,
-                rendered=migration.script.text,
-                rollback=migration.rollback.text if migration.rollback else None,
-                checksum=token_hash(migration.script.text),
-                statement=len(planned.statements),
-                detail=detail or None,
-            )
-            for routine in dropped:
-                journal.append(work.connection, work.run, "dropped", "routine", routine)
+        journal.mark(work.connection, work.run, work.database.target.schema, migration.name, "apply")
+        journal.append(
+            work.connection,
+            work.run,
+            "applied",
+            "migration",
+            migration.id,
+            rendered=migration.script.text,
+            rollback=migration.rollback.text if migration.rollback else None,
+            checksum=token_hash(migration.script.text),
+            statement=len(planned.statements),
+            detail=detail or None,
+        )
+        for routine in dropped:
+            journal.append(work.connection, work.run, "dropped", "routine", routine)
 
 
 def _left(planned: PlannedMigration, *, committed: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.journal import Entry
+    from dbkit.project.target import Target
 
 IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
 
@@ -35,10 +36,11 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a service, rendered for the roles of a server."""
+    """The files of a service, rendered for the roles of a server; `checked` remembers the statements of each that was looked at."""
 
     migrations: tuple[Migration, ...]
     routines: tuple[Routine, ...]
+    checked: dict[str, tuple[statements.Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def make_plan(
     cosmetic = _compare_applied(connection, files, state)
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
+    later = _applied_after(files, state)
     routines = plan_routines(list(sources.routines), state, found.major)
     if len(pending) < len(unapplied):
         routines = replace(routines, after=())
@@ -89,7 +92,7 @@ def make_plan(
         service=target.service,
         sources=sources,
         authority=found,
-        migrations=tuple(_planned(m, files, state, database) for m in pending),
+        migrations=tuple(_planned(m, sources, later.get(m.id), target) for m in pending),
         routines=routines,
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
@@ -106,8 +109,8 @@ def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:
 def _up_to(pending: list[Migration], to: str | None, files: list[Migration]) -> list[Migration]:
     if to is None:
         return pending
-    position = find(files, to)
-    return [m for m in pending if files.index(m) <= position]
+    wanted = {migration.id for migration in files[: find(files, to) + 1]}
+    return [migration for migration in pending if migration.id in wanted]
 
 
 def find(files: list[Migration], wanted: str) -> int:
@@ -183,12 +186,22 @@ def _first_difference(migration: Migration, before: str) -> str:
     return f"{migration.path}:1"
 
 
-def _planned(migration: Migration, files: list[Migration], state: Mapping[str, Entry], database: Database) -> PlannedMigration:
-    parsed = check(migration, "up", database.target.schema)
-    later = [m.id for m in files[files.index(migration) + 1 :] if is_applied(m, state)]
-    if later and database.target.policy.out_of_order == "error":
+def _applied_after(files: list[Migration], state: Mapping[str, Entry]) -> dict[str, str]:
+    """Return for each migration the next one after it that is applied."""
+    found: dict[str, str] = {}
+    following = None
+    for migration in reversed(files):
+        if following:
+            found[migration.id] = following
+        if is_applied(migration, state):
+            following = migration.id
+    return found
+
+
+def _planned(migration: Migration, sources: Sources, later: str | None, target: Target) -> PlannedMigration:
+    if later and target.policy.out_of_order == "error":
         raise ConfigurationError(
-            f"{migration.id} is not applied, but {later[0]} after it is",
+            f"{migration.id} is not applied, but {later} after it is",
             where=f"{migration.path}:1",
             hint="give it the next free number, or allow it with `out_of_order` under [migrate] in dbkit.toml",
         )
@@ -198,9 +211,11 @@ def _planned(migration: Migration, files: list[Migration], state: Mapping[str, E
             where=f"{migration.path}:1",
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
-    if migration.rollback is not None:
-        check(migration, "down", database.target.schema)
-    return PlannedMigration(migration, tuple(parsed), bool(later))
+    if migration.id not in sources.checked:
+        sources.checked[migration.id] = tuple(check(migration, "up", target.schema))
+        if migration.rollback is not None:
+            check(migration, "down", target.schema)
+    return PlannedMigration(migration, sources.checked[migration.id], bool(later))
 
 
 def check(migration: Migration, direction: Literal["up", "down"], schema: str) -> list[statements.Statement]:

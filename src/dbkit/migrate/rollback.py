@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
@@ -91,6 +91,17 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """The routines around one rollback: what was deployed, what stood in its way, what goes with it and what comes back."""
+
+    state: dict[str, Entry]
+    deployed: dict[str, str]
+    dropped: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    back: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Reversal:
     """The rollback of one migration."""
 
@@ -122,11 +133,11 @@ class Reversal:
         """Run the text and the marks in one transaction; an empty one for the marks alone."""
         state = journal.state(self.work.watcher, self.work.database.service)
         deployed = deployed_after(self.work.watcher, state)
-        dropped: list[str] = []
+        way = Way(state, deployed)
 
         def before() -> None:
             if text is None:
-                dropped[:] = clear_the_way(self.work.connection, self._parsed(), deployed)
+                way.dropped[:] = clear_the_way(self.work.connection, self._parsed(), deployed)
 
         return self.work.persist(
             f"rollback of {self.undo.id}",
@@ -136,7 +147,8 @@ class Reversal:
                 text=self.undo.text if text is None else text,
                 source=None,
                 before=before,
-                mark=lambda: self._mark(state, deployed, dropped),
+                after=lambda: self._bring_back(way),
+                mark=lambda: self._mark(way),
             ),
             is_in=lambda: journal.happened(self.work.watcher, self.work.run, "rolled back", self.undo.id),
         )
@@ -151,24 +163,30 @@ class Reversal:
         self._in_transaction("")
         return seconds
 
-    def _mark(self, state: dict[str, Entry], deployed: dict[str, str], dropped: list[str]) -> None:
-        gone, back = list(dropped), dict[str, str]()
-        if self._returns_to_a_release(state):
-            then = journal.deployed_before(self.work.watcher, self.work.database.service, self.undo.applied)
-            gone = [name for name in deployed if name not in then]
-            back = {name: text for name, text in then.items() if name in dropped or deployed.get(name) != text}
-            self.work.connection.execute("SELECT set_config('role', %s, true)", [self.work.who.owner])
-            for name in reversed(gone):
-                undeploy(self.work.connection, deployed[name])
-            for text in back.values():
-                send(self.work.connection, text)
-            self.work.connection.execute("SET LOCAL ROLE NONE")
-        journal.mark(self.work.connection, self.work.run, self.work.database.target.schema, self.undo.id.partition("/")[2], "rollback")
-        journal.append(self.work.connection, self.work.run, "rolled back", "migration", self.undo.id)
-        for name in gone:
-            journal.append(self.work.connection, self.work.run, "dropped", "routine", name)
-        for name, text in back.items():
-            journal.append(self.work.connection, self.work.run, "deployed", "routine", name, rendered=text, detail={"phase": "after"})
+    def _bring_back(self, way: Way) -> None:
+        """Return the routines to what they were before the release that ends here."""
+        if not self._returns_to_a_release(way.state):
+            way.gone[:] = way.dropped
+            return
+        connection = self.work.connection
+        then = journal.deployed_before(self.work.watcher, self.work.database.service, self.undo.applied)
+        way.gone[:] = [name for name in way.deployed if name not in then]
+        way.back.update({name: text for name, text in then.items() if name in way.dropped or way.deployed.get(name) != text})
+        connection.execute("SELECT set_config('role', %s, true)", [self.work.who.owner])
+        for name in reversed(way.gone):
+            undeploy(connection, way.deployed[name])
+        for text in way.back.values():
+            send(connection, text)
+        connection.execute("SET LOCAL ROLE NONE")
+
+    def _mark(self, way: Way) -> None:
+        connection, run = self.work.connection, self.work.run
+        journal.mark(connection, run, self.work.database.target.schema, self.undo.id.partition("/")[2], "rollback")
+        journal.append(connection, run, "rolled back", "migration", self.undo.id)
+        for name in way.gone:
+            journal.append(connection, run, "dropped", "routine", name)
+        for name, text in way.back.items():
+            journal.append(connection, run, "deployed", "routine", name, rendered=text, detail={"phase": "after"})
 
     def _returns_to_a_release(self, state: dict[str, Entry]) -> bool:
         """Say whether no other migration of the same run stays: only then is there a state to return to."""

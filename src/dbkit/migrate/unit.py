@@ -13,6 +13,8 @@ from dbkit.postgres.session import Session, end
 from dbkit.source import statements
 
 if TYPE_CHECKING:
+    import psycopg
+
     from dbkit.source.files import Script
 
 
@@ -22,13 +24,14 @@ def run_in_transaction(
     name: str,
     text: str,
     source: Script | None,
-    before: Callable[[], None],
+    before: Callable[[], None] = lambda: None,
+    after: Callable[[], None] = lambda: None,
     mark: Callable[[], None],
 ) -> float:
     """Run a script and write its mark; there is no moment at which one is in and the other not.
 
-    `before` works in the transaction ahead of the script, as the owner; `mark` after it, as
-    the session's own role. Returns the seconds it took. Raises DbkitError at the template's
+    `before` works in the transaction ahead of the script, as the owner; `after` and `mark` behind it, as the
+    session's own role; what `mark` sends goes out at once with the COMMIT. Returns the seconds it took. Raises DbkitError at the template's
     line; the transaction is rolled back.
     """
     import psycopg
@@ -37,26 +40,30 @@ def run_in_transaction(
     text = statements.strip_restrict(text)
     connection = session.connection
     try:
-        session.begin()
-        transaction = connection.execute("SELECT pg_current_xact_id()").fetchone()
+        transaction = session.begin()
         before()
-        script.send(connection, text)
-        if connection.execute("SELECT pg_current_xact_id_if_assigned()").fetchone() != transaction:
+        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_current_xact_id_if_assigned()") != transaction:
             raise _left_transaction(name)
-        session.restore()
-        mark()
-        connection.execute("COMMIT")
+        after()
+        with connection.pipeline():
+            mark()
+            connection.execute("COMMIT")
     except script.ScriptError as exc:
         end(connection)
+        if exc.done >= len(statements.parse(text)):
+            raise _at_its_end(exc.cause, name, source) from exc.cause
         raise script.explain(exc, text, source, doing=f"{name} failed", hint=_hint) from exc.cause
     except psycopg.Error as exc:
         end(connection)
-        raise server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None, hint=_hint) from exc
+        raise _at_its_end(exc, name, source) from exc
     except BaseException:
         end(connection)
         raise
-    session.renew()
     return time.monotonic() - started
+
+
+def _at_its_end(exc: psycopg.Error, name: str, source: Script | None) -> DbkitError:
+    return server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None, hint=_hint)
 
 
 def _left_transaction(name: str) -> DbkitError:

@@ -52,8 +52,8 @@ def explain(
     )
 
 
-def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> int:
-    """Send a script as one message and return how many statements it had.
+def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | None:
+    """Send a script as one message; return the first value of its last statement's result, if that has any.
 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
     server unchanged. Raises ScriptError.
@@ -68,8 +68,5 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> int:
             raise ScriptError(errors.error_from_result(result), done)
         if result.status in {ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH}:
             raise DbkitError("COPY … FROM stdin or TO stdout can't be sent with a script", hint="write the rows as INSERT … VALUES")
-    return len(results)
-
-
-# What a script may have left behind is undone before the mark is written, in the same transaction.
-RESTORE = "SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET LOCAL ROLE NONE"
+    value = results[-1].get_value(0, 0) if results and results[-1].ntuples else None
+    return value.decode() if value is not None else None

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 from dbkit.errors import ConfigurationError, UnreachableError
 from dbkit.postgres import lease, lock
 from dbkit.postgres.connect import SESSION
+from dbkit.postgres.script import send
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.connect import Authority, Database
 
-# What a script may have left behind is undone before the mark is written, in the same transaction.
-RESTORE = "SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET LOCAL ROLE NONE"
-FORGET = "CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all()"
+# What a script may have left behind is undone before the mark is written, in the same transaction: what DISCARD ALL forgets
+# (it can't be in a transaction itself) but for the plans. A deferred constraint fails here, as this migration's.
+FORGET = "RESET ALL; CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all()"
+RESTORE = f"SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE; {FORGET}; SET LOCAL ROLE NONE"
+KEY = f"SELECT pg_try_advisory_lock({lock.SPACE}, {lock.EXECUTE})"
 
 
 @dataclass(slots=True)
@@ -34,28 +37,36 @@ class Session:
     def pooled(self) -> bool:
         return self.held is not None
 
-    def begin(self) -> None:
-        """Open a transaction as the owner. Behind a pooler nothing is set for longer, and the lease must still be ours."""
-        from psycopg.sql import SQL, Identifier, Literal
+    def begin(self) -> str | None:
+        """Open a transaction as the owner; return its id. Behind a pooler nothing is set for longer, and the lease must still be ours."""
+        from psycopg.sql import SQL, Identifier
 
-        limit = SQL("BEGIN; SET LOCAL lock_timeout = {}").format(Literal(self.lock_timeout))
+        limit = f"SET LOCAL lock_timeout = '{self.lock_timeout}'"  # of the manifest, whose form was checked
         if self.held:
+            self.connection.execute(f"BEGIN; {limit}".encode())
             limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-            self.connection.execute(SQL("{}; {}; SET LOCAL client_connection_check_interval = 1000").format(limit, SQL(limits)))
+            self.connection.execute(f"{limits}; SET LOCAL client_connection_check_interval = 1000".encode())
             self.held.fence(self.connection)
             self.connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self.owner)))
-        else:
-            self.connection.execute(limit)
+            return send(self.connection, "SELECT pg_current_xact_id()")
+        return send(self.connection, f"BEGIN; {limit}; SELECT pg_current_xact_id()")
+
+    @property
+    def ending(self) -> str:
+        """What undoes all that a script did to the session, still in its transaction; after it the session's own role acts.
+
+        The second lock, which goes with all others that the script may have taken, is taken again.
+        """
+        return RESTORE if self.pooled else f"{RESTORE}; {KEY}"
 
     def restore(self) -> None:
-        """Undo what a script did to the session, still in its transaction; from here on the session's own role acts."""
-        self.connection.execute(f"{RESTORE}; {FORGET}" if self.pooled else RESTORE)
+        """Send the ending."""
+        self.connection.execute(self.ending.encode())
 
     def renew(self) -> None:
-        """After a transaction: forget what DISCARD ALL forgets, and take the second lock again, which it gave back."""
+        """Forget what a statement outside of a transaction may have left behind."""
         if not self.pooled:
-            self.connection.execute("DISCARD ALL")
-            lock.acquire(self.connection, lock.EXECUTE, wait=5, waiting=lambda _holder: None)
+            self.connection.execute(f"{FORGET}; {KEY}".encode())
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
