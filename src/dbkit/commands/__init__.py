@@ -74,6 +74,15 @@ class Invocation:
         with self.reach((service,), url) as reached:
             yield reached[0]
 
+    @contextmanager
+    def reach_database(self, service: str, url: str | None = None) -> Iterator[Database]:
+        """Hold the PostgreSQL server of one service."""
+        from dbkit.postgres.connect import Database
+
+        with self.reach_one(service, url) as place:
+            assert isinstance(place, Database)  # noqa: S101 `postgres_only` asked
+            yield place
+
     def confirm(self, targets: list[Target], what: str, *, yes: bool) -> None:
         """Ask before a protected environment is changed; refuse where nobody can answer."""
         protected = sorted({target.environment for target in targets if target.settings.protected})
@@ -160,6 +169,17 @@ def url_option(function: F) -> F:
 def yes_option(function: F) -> F:
     """--yes, for environments that are protected."""
     return click.option("--yes", is_flag=True, help="Don't ask before a protected environment is changed.")(function)
+
+
+def reason_option(function: F) -> F:
+    """--reason, which the journal keeps."""
+    return click.option("--reason", required=True, metavar="TEXT", help="Why; the journal keeps it, and `dbkit status` shows it.")(function)
+
+
+def postgres_only(call: Invocation, service: str) -> None:
+    """Raise a usage error for a service on Redis, which has no journal and no lock."""
+    if call.project.service(service).engine != "postgres":
+        raise ConfigurationError(f"{service!r} lives on Redis: it has neither journal nor lock")
 
 
 def _complete_service(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

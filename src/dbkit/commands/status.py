@@ -44,7 +44,11 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None) -> Non
                 with place.connect("status") as connection:
                     status = read_status(place, connection)
                 entry = _document(status)
-                open_items += [(status.service, m.state, m.id.partition("/")[2], m.note) for m in status.migrations if m.state != "applied"]
+                open_items += [
+                    (status.service, m.state, m.id.partition("/")[2], m.note)
+                    for m in status.migrations
+                    if m.state != "applied" or m.note.startswith("repaired")
+                ]
                 open_items += _routines(status)
                 open_items += [
                     (status.service, "missing", r.partition("/")[2], "deployed, but its file is gone") for r in status.routines_gone

@@ -135,11 +135,11 @@ def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
             raise ConfigurationError(
                 f"applied migration {entry.object} was renamed to {twin.name}",
                 where=f"{twin.path}:1",
-                hint="a migration's name is its identity: give the file its old name back",
+                hint=f"a name is an identity: give the file its old one back, or accept the new one: dbkit repair {_of(entry)} --reason …",
             )
         raise ConfigurationError(
             f"applied migration {entry.object} has no file any more",
-            hint="bring the file back from version control; what is applied is never deleted",
+            hint=f"bring the file back from version control, or let go of it: dbkit repair {_of(entry)} --reason …",
         )
 
 
@@ -150,6 +150,11 @@ def _refuse_half_undone(connection: psycopg.Connection[tuple[Any, ...]], service
             f"the rollback of {name} ended in the middle",
             hint=f"finish it first: dbkit rollback {service}; then `dbkit migrate` applies it again",
         )
+
+
+def _of(entry: Entry) -> str:
+    """Return service and name, as a command takes them."""
+    return entry.object.replace("/", " ")
 
 
 def _compare_applied(connection: psycopg.Connection[tuple[Any, ...]], files: list[Migration], state: Mapping[str, Entry]) -> list[str]:
@@ -167,7 +172,7 @@ def _compare_applied(connection: psycopg.Connection[tuple[Any, ...]], files: lis
             f"{migration.id} was edited after it had been applied (on {entry.at:%Y-%m-%d %H:%M})",
             where=_first_difference(migration, before or ""),
             excerpt=_difference(before or "", migration.script.text),
-            hint="bring the old text back and write the change as a new migration",
+            hint=f"bring the old text back and write a new migration, or accept the new text: dbkit repair {_of(entry)} --reason …",
         )
     return cosmetic
 

@@ -40,7 +40,8 @@ def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, 
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, database.service)
     applied = [e for e in state.values() if e.kind == "migration" and e.event in IS_APPLIED]
-    applied.sort(key=lambda entry: entry.id, reverse=True)
+    order = journal.applied_in(connection, database.service)
+    applied.sort(key=lambda entry: _row(entry, order), reverse=True)
     chosen = applied[: steps if steps is not None else 1]
     if to is not None:
         names = [entry.object for entry in applied]
@@ -50,7 +51,12 @@ def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, 
                 f"{to!r} is not applied, so there is no way back to it", hint=f"applied: {', '.join(names) or 'nothing'}"
             )
         chosen = applied[: names.index(wanted)] if wanted else applied
-    return [_undo(connection, entry) for entry in chosen]
+    return [_undo(connection, entry, _row(entry, order)) for entry in chosen]
+
+
+def _row(entry: Entry, order: dict[str, int]) -> int:
+    """Return the journal's row of when the migration went in; a repair since then changes nothing of that."""
+    return order.get(entry.object) or order.get((entry.detail or {}).get("renamed from", "")) or entry.id
 
 
 def _is(object_id: str, wanted: str) -> bool:
@@ -59,7 +65,7 @@ def _is(object_id: str, wanted: str) -> bool:
     return wanted in {object_id, name, number, number.lstrip("0")}
 
 
-def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry) -> Undo:
+def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied: int) -> Undo:
     _, text = journal.stored(connection, entry.object)
     if text is None:
         why = (entry.detail or {}).get("irreversible")
@@ -68,7 +74,7 @@ def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry) -> Undo
             + (f"it is irreversible ({why})" if why else "no rollback was stored when it was applied"),
             hint="write a new migration that goes forward to where you want to be",
         )
-    return Undo(entry.object, text, entry.id)
+    return Undo(entry.object, text, applied)
 
 
 def rollback(database: Database, run: Run, listener: Listener, *, to: str | None, steps: int | None, lock_wait: float = 60.0) -> list[Undo]:

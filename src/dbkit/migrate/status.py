@@ -80,6 +80,9 @@ def read_status(database: Database, connection: psycopg.Connection[tuple[Any, ..
 def _status(migration: Migration, entry: Entry | None) -> MigrationStatus:
     if entry is None or entry.event == "rolled back":
         return MigrationStatus(migration.id, "pending", entry.at if entry else None, "rolled back" if entry else "")
+    reason = str((entry.detail or {}).get("reason", ""))
+    if reason and entry.event in IS_APPLIED and entry.text_hash == text_hash(migration.script.text):
+        return MigrationStatus(migration.id, "applied", entry.at, f"{entry.event}: {reason}")
     if entry.event == "started":
         return MigrationStatus(migration.id, "interrupted", entry.at, "under way, or ended in the middle: `dbkit migrate` goes on there")
     if entry.event in {"failed", "interrupted"}:

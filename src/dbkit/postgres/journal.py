@@ -203,7 +203,8 @@ def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str,
 def stored(connection: psycopg.Connection[tuple[Any, ...]], object_id: str) -> tuple[str | None, str | None]:
     """Return the rendered text and rollback of the last time the migration was applied."""
     row = connection.execute(
-        "SELECT rendered, rollback FROM dbkit.journal WHERE object = %s AND event IN ('applied', 'baselined') ORDER BY id DESC LIMIT 1",
+        "SELECT rendered, rollback FROM dbkit.journal WHERE object = %s AND event IN ('applied', 'baselined', 'repaired')"
+        " ORDER BY id DESC LIMIT 1",
         [object_id],
     ).fetchone()
     return (row[0], row[1]) if row else (None, None)
@@ -242,6 +243,14 @@ def steps(connection: psycopg.Connection[tuple[Any, ...]], object_id: str, direc
     return [Step(*row) for row in rows]
 
 
+def applied_in(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> dict[str, int]:
+    """Return the row in which each migration last went in, by object."""
+    if version(connection) == 0:
+        return {}
+    query = "SELECT object, max(id) FROM dbkit.journal WHERE service = %s AND event IN ('applied', 'baselined') GROUP BY object"
+    return dict(connection.execute(query, [service]).fetchall())
+
+
 def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> list[str]:
     """Return the migrations that a rollback has undone in part."""
     if version(connection) < VERSION:
@@ -250,7 +259,7 @@ def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -
 
 
 def broken_link(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, str] | None:
-    """Return the first row of the journal that is not as it was written, or whose predecessor is gone, and its object; None if all are."""
+    """Return the first row that is not as it was written, or whose predecessor is gone: its id and object; None where the chain holds."""
     row = connection.execute(sql("broken_link").encode()).fetchone()
     return (row[0], row[1]) if row else None
 

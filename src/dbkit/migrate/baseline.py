@@ -1,0 +1,88 @@
+"""Taking over a database that was there before: migrations are marked as applied without being run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbkit.errors import ConfigurationError
+from dbkit.migrate.engine import Listener, engine, prepare, refuse_read_only
+from dbkit.migrate.plan import check, find, is_applied
+from dbkit.migrate.unit import run_in_transaction
+from dbkit.postgres import journal
+from dbkit.postgres.connect import authority
+from dbkit.postgres.session import open_watcher
+from dbkit.source.checksum import token_hash
+from dbkit.source.files import Migration, load_migrations
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from dbkit.postgres.connect import Database
+    from dbkit.postgres.journal import Run
+
+
+def plan_baseline(database: Database, connection: psycopg.Connection[tuple[object, ...]], to: str | None) -> list[Migration]:
+    """Return the migrations up to `to` (all, if None).
+
+    Raises ConfigurationError where one of them can't be read, or is applied already.
+    """
+    files = load_migrations(database.target.project, database.service)
+    chosen = files[: find(files, to) + 1] if to is not None else files
+    if not chosen:
+        raise ConfigurationError(f"{database.service} has no migration to mark", hint=f"`dbkit new {database.service} NAME` writes one")
+    journal.refuse_newer(journal.version(connection))
+    state = journal.state(connection, database.service)
+    for migration in chosen:
+        check(migration, "up", database.target.schema)
+        if is_applied(migration, state):
+            raise ConfigurationError(
+                f"{migration.id} is applied already",
+                hint="a baseline is for a database that dbkit did not make; `dbkit migrate` goes on here",
+            )
+    return chosen
+
+
+def baseline(
+    database: Database,
+    run: Run,
+    listener: Listener,
+    *,
+    to: str | None,
+    reason: str,
+    detail: dict[str, str] | None = None,
+    lock_wait: float = 60.0,
+) -> list[Migration]:
+    """Mark the migrations as applied, all in one transaction, with the reason; return them."""
+    watcher, pooled = open_watcher(database, "baseline")
+    with watcher:
+        who = authority(watcher, database.target)
+        refuse_read_only(database, who)
+        plan_baseline(database, watcher, to)
+        with engine(database, watcher, who, run, listener, pooled=pooled, lock_wait=lock_wait) as work:
+            prepare(work)
+            chosen = plan_baseline(database, watcher, to)
+
+            def mark() -> None:
+                for migration in chosen:
+                    journal.mark(work.connection, run, database.target.schema, migration.name, "apply")
+                    record(work.connection, run, "baselined", migration, {"reason": reason} | (detail or {}))
+
+            run_in_transaction(work.session, name="the baseline", text="", source=None, mark=mark)
+    return chosen
+
+
+def record(connection: psycopg.Connection[tuple[object, ...]], run: Run, event: str, migration: Migration, detail: dict[str, str]) -> None:
+    """Write a migration's texts as they are now, under an event that leaves it applied."""
+    if migration.irreversible:
+        detail = detail | {"irreversible": migration.irreversible}
+    journal.append(
+        connection,
+        run,
+        event,
+        "migration",
+        migration.id,
+        rendered=migration.script.text,
+        rollback=migration.rollback.text if migration.rollback else None,
+        checksum=token_hash(migration.script.text),
+        detail=detail,
+    )
