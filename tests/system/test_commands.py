@@ -206,7 +206,7 @@ def test_a_locked_database_ends_with_4_and_names_the_holder(small: Scratch, key:
 
         outcome = small.call(*command, "--lock-wait", "0.1", code=4)
 
-        assert f"pid {holder.info.backend_pid} (a colleague, postgres)" in outcome.err
+        assert f"pid {holder.info.backend_pid} (a colleague, postgres" in outcome.err
         assert "waiting for another run" in outcome.err
         assert "--lock-wait" in outcome.err
     assert small.tables() == {"notes"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbkit.source.statements import Objection, ScriptSyntaxError, excerpt, objections, parse, strip_restrict
+from dbkit.source.lexer import ScriptSyntaxError
+from dbkit.source.statements import Objection, excerpt, objections, parse, strip_restrict
 
 NONE: frozenset[str] = frozenset()
 
@@ -95,13 +96,6 @@ def test_pg_dumps_restrict_is_taken_out_and_lines_stay() -> None:
     script = "\\restrict aB3\nSELECT 1;\n\\unrestrict aB3\n"
 
     assert parse(strip_restrict(script))[0].line == 2
-
-
-def test_inline_copy_data_is_explained() -> None:
-    with pytest.raises(ScriptSyntaxError) as caught:
-        parse("COPY t FROM stdin;\n1\ta\n\\.\n")
-
-    assert "COPY" in caught.value.message
 
 
 OBJECTIONS = [

@@ -23,7 +23,7 @@ from dbkit.project.manifest import Project
 from dbkit.source import templates
 from dbkit.source.checksum import token_hash
 from dbkit.source.files import Script
-from dbkit.source.statements import ScriptSyntaxError
+from dbkit.source.lexer import ScriptSyntaxError
 
 
 @dataclass(frozen=True, slots=True)

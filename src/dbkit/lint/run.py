@@ -16,7 +16,7 @@ from dbkit.lint.place import Place, Places
 from dbkit.lint.rules import rules
 from dbkit.lint.selection import Selection
 from dbkit.project.manifest import Project
-from dbkit.source.statements import ScriptSyntaxError
+from dbkit.source.lexer import ScriptSyntaxError
 
 SQUAWK_URL = "https://squawkhq.com/docs/{}"
 SQLFLUFF_URL = "https://docs.sqlfluff.com/en/stable/reference/rules.html#rule-{}"

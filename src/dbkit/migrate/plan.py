@@ -15,6 +15,7 @@ from dbkit.source.backfill import chunks
 from dbkit.source.checksum import text_hash, token_hash
 from dbkit.source.files import Migration, Routine, load_migrations, load_routines
 from dbkit.source.headers import ROLLBACK_HEADERS, boolean, read_headers
+from dbkit.source.lexer import ScriptSyntaxError
 
 if TYPE_CHECKING:
     import psycopg
@@ -230,7 +231,7 @@ def check(migration: Migration, direction: Literal["up", "down"], schema: str) -
     text = statements.strip_restrict(script.text)
     try:
         parsed = statements.parse(text)
-    except statements.ScriptSyntaxError as exc:
+    except ScriptSyntaxError as exc:
         raise ConfigurationError(
             exc.message, where=str(script.origin(exc.line)), hint=exc.hint, excerpt=statements.excerpt(text, exc.line)
         ) from exc

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError
 from dbkit.postgres.connect import server_error
-from dbkit.source import statements
+from dbkit.source import lexer, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import psycopg
+    from psycopg.pq.abc import PGresult
 
     from dbkit.source.files import Script
+
+
+COPY_CHUNK = 1 << 18  # characters
 
 
 class ScriptError(Exception):
     """A statement of a script failed.
 
     `cause` is psycopg's error, `done` how many statements had finished, `position` the
-    character of the script (from 1) that the server points at, if it does.
+    character of the script (from 1) that the server points at, if it does, `line` the line of a COPY's data.
     """
 
-    def __init__(self, cause: psycopg.Error, done: int) -> None:
+    def __init__(self, cause: psycopg.Error, done: int, start: int = 0) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.done = done
         position = cause.diag.statement_position
-        self.position = int(position) if position else None
+        self.position = start + int(position) if position else None
+        self.line: int | None = None
 
 
 def explain(
@@ -39,7 +45,7 @@ def explain(
     Only errors of the parser come with a position; for all others the count of results tells the statement.
     """
     parsed = statements.parse(text)
-    line = parsed[min(exc.done, len(parsed) - 1)].line
+    line = exc.line or parsed[min(exc.done, len(parsed) - 1)].line
     if exc.position:
         line = text.count("\n", 0, exc.position - 1) + 1
     place = f" in statement {exc.done + 1} of {len(parsed)}" if len(parsed) > 1 else ""
@@ -53,20 +59,62 @@ def explain(
 
 
 def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | None:
-    """Send a script as one message; return the first value of its last statement's result, if that has any.
+    """Send a script as one message, or up to each COPY … FROM stdin and its data; return the first value of its last result.
 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
     server unchanged. Raises ScriptError.
     """
+    if not lexer.MAY_COPY.search(script):
+        return _value(_message(connection, script, 0, 0))
+    done = start = 0
+    waiting: list[str] = []
+    results: list[PGresult] = []
+    for piece in lexer.pieces(script):
+        if piece.kind == "sql":
+            start = start if waiting else piece.start
+            waiting.append(piece.text)
+            continue
+        done += len(_message(connection, "".join(waiting), done, start, copies=True)) - 1  # the last is the COPY's own
+        waiting.clear()
+        _copy(connection, piece, done, script)
+        done += 1
+    if waiting:
+        results = _message(connection, "".join(waiting), done, start)
+    return _value(results)
+
+
+def _message(connection: psycopg.Connection[tuple[Any, ...]], text: str, done: int, start: int, *, copies: bool = False) -> list[PGresult]:
+    """Send statements at once and return their results; `done` came before them, and `start` is where they stand in the script."""
     from psycopg import errors, generators
     from psycopg.pq import ExecStatus
 
-    connection.pgconn.send_query(script.encode())
-    results = connection.wait(generators.execute(connection.pgconn))
-    for done, result in enumerate(results):
+    connection.pgconn.send_query(text.encode())
+    results: list[PGresult] = connection.wait(generators.execute(connection.pgconn))
+    if results[-1].status in {ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH} or (results[-1].status == ExecStatus.COPY_IN and not copies):
+        raise DbkitError(
+            "COPY … TO stdout, or FROM stdin in an unusual form, can't be sent with a script", hint="write: COPY … FROM stdin;"
+        )
+    for number, result in enumerate(results):
         if result.status == ExecStatus.FATAL_ERROR:
-            raise ScriptError(errors.error_from_result(result), done)
-        if result.status in {ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH}:
-            raise DbkitError("COPY … FROM stdin or TO stdout can't be sent with a script", hint="write the rows as INSERT … VALUES")
+            raise ScriptError(errors.error_from_result(result), done + number, start)
+    return results
+
+
+def _copy(connection: psycopg.Connection[tuple[Any, ...]], data: lexer.Piece, done: int, script: str) -> None:
+    import psycopg
+    from psycopg import generators
+
+    try:
+        for chunk in range(0, len(data.text), COPY_CHUNK):
+            connection.wait(generators.copy_to(connection.pgconn, data.text[chunk : chunk + COPY_CHUNK].encode()))
+        connection.wait(generators.copy_end(connection.pgconn, None))
+    except psycopg.Error as exc:
+        failed = ScriptError(exc, done)
+        if place := re.search(r"COPY [^,]+, line (\d+)", exc.diag.context or ""):
+            failed.line = script.count("\n", 0, data.start) + int(place[1])
+        raise failed from exc
+
+
+def _value(results: list[PGresult]) -> str | None:
     value = results[-1].get_value(0, 0) if results and results[-1].ntuples else None
     return value.decode() if value is not None else None

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from itertools import pairwise
 
+from dbkit.source import lexer
+
 
 def text_hash(text: str) -> str:
     """Return the SHA-256 of the text as it is, in hex."""
@@ -23,10 +25,12 @@ def token_hash(text: str) -> str:
 
     digest = hashlib.sha256()
     try:
-        for token in _tokens(text.encode(), bodies=True):
-            digest.update(token)
-            digest.update(b"\x00")
-    except postgast.PgQueryError:
+        for piece in lexer.pieces(text) if lexer.MAY_COPY.search(text) else [lexer.Piece("sql", text, 0)]:
+            tokens = _tokens(piece.text.encode(), bodies=True) if piece.kind == "sql" else [piece.text.encode()]
+            for token in tokens:
+                digest.update(token)
+                digest.update(b"\x00")
+    except (postgast.PgQueryError, lexer.ScriptSyntaxError):
         return text_hash(f"\x00{text}")
     return digest.hexdigest()
 

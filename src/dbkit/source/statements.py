@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dbkit.errors import ConfigurationError, DbkitError
+from dbkit.errors import ConfigurationError
+from dbkit.source import lexer
+from dbkit.source.lexer import ScriptSyntaxError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +31,11 @@ class Objection:
     hint: str
 
 
-class ScriptSyntaxError(DbkitError):
-    """The script doesn't parse; `line` is in the rendered text."""
-
-    exit_code = 2
-
-    def __init__(self, message: str, line: int, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.line = line
-
-
 def parse(script: str) -> list[Statement]:
-    """Split and parse a script. Raises ScriptSyntaxError."""
+    """Split and parse a script; the data of a COPY belongs to its statement. Raises ScriptSyntaxError."""
     import postgast
 
+    script = lexer.without_data(script)
     try:
         tree = postgast.parse(script)
     except postgast.PgQueryError as exc:
@@ -81,12 +74,6 @@ def _syntax_error(script: str, message: str, cursor: int) -> ScriptSyntaxError:
             f"psql's command \\{meta[1]} is not SQL",
             line,
             "only psql knows it: write the SQL that it stands for",
-        )
-    if re.search(r"(?im)^\s*copy\b.*\bfrom\s+stdin\b", "\n".join(script.split("\n")[:line])):
-        return ScriptSyntaxError(
-            "COPY … FROM stdin with inline data is not supported yet",
-            line,
-            "write the rows as INSERT … VALUES",
         )
     return ScriptSyntaxError(message, line)
 
@@ -159,6 +146,8 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
                 f"{statement.text.split()[0].upper()} in a migration: dbkit owns the transaction",
                 "remove it; a migration is one transaction, together with its mark in the journal",
             )
+        case "copy_stmt" if not (node.is_from or node.is_program or node.filename):
+            return "COPY … TO stdout in a migration: nobody reads it", "remove it"
         case "do_stmt" if transactional and (control := _transaction_control(statement.text)):
             return (
                 f"{control} inside a DO block",
@@ -175,17 +164,24 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
             return f"dbkit owns the service's schema {schema!r}", "remove the statement: drop what is in it"
         case "rename_stmt" if node.subname == schema and "SCHEMA" in statement.text.upper():
             return f"dbkit owns the service's schema {schema!r}", "remove the statement"
-        case "variable_set_stmt" if node.name == "standard_conforming_strings":
-            return (
-                "SET standard_conforming_strings has no effect on the rest of a script that is sent whole",
-                "remove it and write E'…' literals",
-            )
-        case "variable_set_stmt" if re.search(r"(?i)read\s+only", statement.text) and "TRANSACTION" in node.name.upper():
-            return "SET TRANSACTION READ ONLY can't be undone: the mark could not be written", "remove it"
+        case "variable_set_stmt":
+            return _refused_setting(statement)
         case _ if transactional and (name := needs_no_transaction(statement)):
             return f"{name} can't run inside a transaction", "put `-- transactional: false` at the top of the file"
         case _:
             return None
+
+
+def _refused_setting(statement: Statement) -> tuple[str, str] | None:
+    name = statement.node.name
+    if name == "standard_conforming_strings":
+        return (
+            "SET standard_conforming_strings has no effect on the rest of a script that is sent whole",
+            "remove it and write E'…' literals",
+        )
+    if "TRANSACTION" in name.upper() and re.search(r"(?i)read\s+only", statement.text):
+        return "SET TRANSACTION READ ONLY can't be undone: the mark could not be written", "remove it"
+    return None
 
 
 def _unresumable(statement: Statement) -> tuple[str, str] | None:
