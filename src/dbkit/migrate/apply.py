@@ -12,7 +12,7 @@ from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engin
 from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
-from dbkit.postgres import journal
+from dbkit.postgres import catalog, journal
 from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
 from dbkit.source.backfill import chunks
@@ -78,8 +78,17 @@ class Execution:
 
     def _finish(self, plan: Plan, deployed: int) -> None:
         work, service = self.work, self.work.database.service
+        schemas = catalog.schemas_of(work.watcher, work.database.target.schema, work.who.owner)
         counts = {"applied": len(plan.migrations), "deployed": deployed}
-        journal.append(work.watcher, work.run, "finished", "run", f"{service}/run", detail=counts)
+        journal.append(
+            work.watcher,
+            work.run,
+            "finished",
+            "run",
+            f"{service}/run",
+            detail=counts,
+            fingerprint=catalog.fingerprint(work.watcher, schemas),
+        )
         work.tell("finished", f"{service}/run", journal.head(work.watcher))
 
     def _apply(self, planned: PlannedMigration) -> list[str]:

@@ -264,6 +264,16 @@ def broken_link(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, s
     return (row[0], row[1]) if row else None
 
 
+def last_fingerprint(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> str | None:
+    """Return the catalog's fingerprint at the end of the last run that finished."""
+    if version(connection) < VERSION:
+        return None
+    row = connection.execute(
+        "SELECT fingerprint FROM dbkit.journal WHERE service = %s AND fingerprint IS NOT NULL ORDER BY id DESC LIMIT 1", [service]
+    ).fetchone()
+    return row[0] if row else None
+
+
 def has_head(connection: psycopg.Connection[tuple[Any, ...]], digest: str) -> bool:
     """Say whether a row has that hash (hex): if it was the last one once and is not there, the tail was cut."""
     return connection.execute("SELECT 1 FROM dbkit.journal WHERE hash = decode(%s, 'hex')", [digest]).fetchone() is not None

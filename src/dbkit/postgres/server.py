@@ -64,6 +64,11 @@ def find_binaries(major: int, folder: str | None, account: Account) -> Binaries:
     return _binaries(installed / "bin")
 
 
+def major_of(folder: Path) -> int:
+    """Return the major version of the server program in a folder."""
+    return _binaries(folder).major
+
+
 def _binaries(folder: Path) -> Binaries:
     postgres = folder / "postgres"
     if not postgres.is_file():

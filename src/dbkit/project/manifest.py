@@ -92,6 +92,12 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     critical: float | None = None
 
 
+class VerifyPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[verify]: `ignore` has patterns of names, as verify prints them"""
+
+    ignore: tuple[str, ...] = ()
+
+
 class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[health]"""
 
@@ -107,6 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     migrate: MigratePolicy = MigratePolicy()
     lint: LintPolicy = LintPolicy()
     health: HealthPolicy = HealthPolicy()
+    verify: VerifyPolicy = VerifyPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +208,13 @@ class _Reader:
             self.convert(environment, Environment, "environments", name)
         for name, threshold in self.table(raw.get("health"), "thresholds", "health").items():
             self.convert(threshold, Threshold, "health", "thresholds", name)
-        for name, kind in (("project", ProjectTable), ("migrate", MigratePolicy), ("lint", LintPolicy), ("health", HealthPolicy)):
+        for name, kind in (
+            ("project", ProjectTable),
+            ("migrate", MigratePolicy),
+            ("lint", LintPolicy),
+            ("health", HealthPolicy),
+            ("verify", VerifyPolicy),
+        ):
             if name in raw:
                 self.convert(raw[name], kind, name)
         return self.convert(raw, Manifest)

@@ -55,6 +55,8 @@ def created(statement: Statement) -> list[str]:
             return [_relation(node.into.rel)]
         case "create_stmt":
             return [_relation(node.relation)]
+        case "create_seq_stmt":
+            return [_relation(node.sequence)]
         case "composite_type_stmt":
             return [_relation(node.typevar)]
         case "create_enum_stmt":

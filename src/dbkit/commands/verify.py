@@ -1,0 +1,158 @@
+"""dbkit verify"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dbkit.commands import Invocation, invocation, services_argument, url_option
+from dbkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dbkit.postgres.connect import Database
+    from dbkit.redis.connect import Store
+    from dbkit.verify import Difference
+
+
+@click.command("verify")
+@services_argument
+@click.option("--fingerprint", "cheap", is_flag=True, help="Only compare the catalog's fingerprint with that of the last run: no rebuild.")
+@click.option("--journal", "chain", is_flag=True, help="Only check the journal: the first row that was edited, or a tail that was cut.")
+@click.option("--head", metavar="HASH", help="With --journal: the head that an earlier `dbkit migrate` printed.")
+@click.option("--heal", is_flag=True, help="Load the scripts of a Redis service again where they are missing.")
+@url_option
+@invocation
+def command(
+    call: Invocation, services: tuple[str, ...], head: str | None, url: str | None, *, cheap: bool, chain: bool, heal: bool
+) -> None:
+    """Compare the live schema with a rebuild from migrations and routines, object by object.
+
+    \b
+    The rebuild is made on a throw-away server; the target is only read, so a standby will do.
+    What differs is named with what was expected, what was found, and where it was made.
+    \b
+    Example:  dbkit verify order
+    \b
+    Exit codes: 0 as it should be · 1 drift, or a journal that was edited · 3 a target can't be reached
+    """
+    if head and not chain:
+        raise ConfigurationError("--head belongs to --journal", hint="dbkit verify SERVICE --journal --head HASH")
+    found: list[dict[str, Any]] = []
+    with call.reach(services, url) as reached:
+        for place in reached:
+            found.append(_one(call, place, head, cheap=cheap, chain=chain, heal=heal))
+    if call.output.as_json:
+        call.output.document({"services": found})
+    if any(entry["problems"] for entry in found):
+        raise click.exceptions.Exit(1)
+
+
+def _one(call: Invocation, place: Database | Store, head: str | None, *, cheap: bool, chain: bool, heal: bool) -> dict[str, Any]:
+    from dbkit.redis.connect import Store
+
+    if isinstance(place, Store):
+        return _scripts(call, place, heal=heal)
+    if chain:
+        return _journal(call, place, head)
+    if cheap:
+        return _fingerprint(call, place)
+    return _drift(call, place)
+
+
+def _drift(call: Invocation, database: Database) -> dict[str, Any]:
+    from dbkit.verify import verify
+
+    with call.output.progress(f"{database.service}: reading the catalog") as progress:
+        verdict = verify(database, lambda text: progress.update(f"{database.service}: {text}"))
+    for difference in verdict.differences:
+        _tell(call, database.service, difference)
+    for note in verdict.notes:
+        call.output.note(f"{database.service}: {note}")
+    if not verdict.differences:
+        call.output.event(database.service, "no drift", f"{verdict.objects} objects")
+    return {
+        "service": database.service,
+        "objects": verdict.objects,
+        "notes": verdict.notes,
+        "problems": [
+            {
+                "object": d.object,
+                "kind": d.kind,
+                "verdict": d.verdict,
+                "made_by": d.made_by,
+                "details": {name: {"expected": pair[0], "found": pair[1]} for name, pair in d.details.items()},
+            }
+            for d in verdict.differences
+        ],
+    }
+
+
+def _tell(call: Invocation, service: str, difference: Difference) -> None:
+    made = f"made by {difference.made_by.partition('/')[2]}" if difference.made_by else ""
+    call.output.event(service, difference.verdict, f"{difference.kind} {difference.object}", note=made)
+    for name, (expected, found) in difference.details.items():
+        if "\n" in expected + found:
+            call.output.line(f"{'':11}{name}:")
+            lines = difflib.unified_diff(expected.splitlines(), found.splitlines(), "expected", "found", lineterm="", n=1)
+            for line in lines:
+                call.output.line(f"{'':15}{line}")
+        else:
+            call.output.line(f"{'':11}{name}: expected {expected}; found {found}")
+
+
+def _fingerprint(call: Invocation, database: Database) -> dict[str, Any]:
+    from dbkit.postgres import catalog, journal
+    from dbkit.postgres.connect import authority
+
+    with database.connect("verify", default_transaction_read_only="on", lock_timeout="5s") as connection:
+        last = journal.last_fingerprint(connection, database.service)
+        owner = authority(connection, database.target).owner
+        now = catalog.fingerprint(connection, catalog.schemas_of(connection, database.target.schema, owner))
+    if last is None:
+        state, problem = "unknown", "no run has recorded a fingerprint yet"
+    elif not catalog.comparable(last, now):
+        state, problem = "unknown", f"not comparable: {last.rpartition(':')[0]} was recorded, and this is {now.rpartition(':')[0]}"
+    else:
+        state, problem = ("no drift", "") if last == now else ("drift", f"`dbkit verify {database.service}` names what")
+    call.output.event(database.service, state, now, note=problem)
+    return {
+        "service": database.service,
+        "state": state,
+        "fingerprint": now,
+        "recorded": last,
+        "problems": [problem] if state == "drift" else [],
+    }
+
+
+def _journal(call: Invocation, database: Database, head: str | None) -> dict[str, Any]:
+    from dbkit.postgres import journal
+
+    problem, last = "", ""
+    with database.connect("verify") as connection:
+        if journal.version(connection):
+            broken = journal.broken_link(connection)
+            last = journal.head(connection)
+            if broken:
+                problem = f"row {broken[0]} ({broken[1]}) is not as it was written, or the row before it is gone"
+            elif head and not journal.has_head(connection, head):
+                problem = "the row with that head is not there: the tail was cut"
+    call.output.event(database.service, "edited" if problem else "unbroken", "journal", note=problem or f"head {last}")
+    return {"service": database.service, "head": last, "problems": [problem] if problem else []}
+
+
+def _scripts(call: Invocation, store: Store, *, heal: bool) -> dict[str, Any]:
+    from dbkit.redis.scripts import load, load_scripts, loaded
+
+    project = store.target.project
+    scripts = load_scripts(project, store.service)
+    with store.connect() as client:
+        found = loaded(client, project, store.service, scripts)
+        if not found.is_current and heal:
+            load(client, project, store.service, scripts)
+            call.output.event(store.service, "loaded", f"{len(scripts)} scripts")
+            found = loaded(client, project, store.service, scripts)
+    problem = "" if found.is_current else f"missing: {', '.join(found.missing) or 'the function library'}"
+    call.output.event(store.service, "drift" if problem else "no drift", problem or f"{len(scripts)} scripts")
+    return {"service": store.service, "problems": [problem] if problem else []}

@@ -1,0 +1,69 @@
+"""Up, down and up again end where they began: the catalogs are compared, not the exit codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbkit.errors import DbkitError
+from dbkit.postgres import catalog
+from dbkit.postgres.connect import authority
+from dbkit.verify import Difference, compare
+
+if TYPE_CHECKING:
+    from dbkit.postgres.catalog import Catalog
+    from dbkit.postgres.connect import Database
+
+SHOWN = 12
+
+
+def snapshot(database: Database) -> Catalog:
+    """Read what is in the service's schemas."""
+    with database.connect("test") as connection:
+        owner = authority(connection, database.target).owner
+        return catalog.read(connection, catalog.schemas_of(connection, database.target.schema, owner))
+
+
+def refuse_leftovers(database: Database) -> None:
+    """Raise where the service's schema holds anything after every migration was rolled back.
+
+    What the before-phase routines made stays: they are not undone with the migrations.
+    """
+    found = snapshot(database)
+    left = [
+        thing.shown
+        for thing in found.objects.values()
+        if thing.schema == database.target.schema and thing.kind in {"table", "view", "materialized view", "sequence", "type", "enum"}
+    ]
+    repeatable = _made_before(database)
+    left = [name for name in left if name not in repeatable]
+    if left:
+        raise DbkitError(
+            f"{database.service}: after all migrations were rolled back there is still {', '.join(left[:SHOWN])}",
+            hint="their rollbacks undo less than was done: complete them",
+        )
+
+
+def _made_before(database: Database) -> set[str]:
+    from dbkit.routines.order import created
+    from dbkit.source.files import load_routines
+    from dbkit.source.statements import parse
+
+    before = [r for r in load_routines(database.target.project, database.service) if r.phase == "before"]
+    return {name for routine in before for statement in parse(routine.script.text) for name in created(statement)}
+
+
+def refuse_differences(database: Database, first: Catalog, second: Catalog) -> None:
+    """Raise where the second way up ended elsewhere than the first."""
+    differences = compare(first, second)
+    if differences:
+        lines = "\n".join(f"  {_line(difference)}" for difference in differences[:SHOWN])
+        more = f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
+        raise DbkitError(
+            f"{database.service}: up, down and up again is not the same as up:\n{lines}{more}",
+            hint="a rollback leaves something behind, or takes away too much",
+        )
+
+
+def _line(difference: Difference) -> str:
+    details = "; ".join(f"{name}: {one} -> {two}" for name, (one, two) in difference.details.items())
+    return f"{difference.verdict} {difference.kind} {difference.object}{': ' if details else ''}{details}"

@@ -1,0 +1,129 @@
+"""Drift is named object by object, and a rebuild of what is applied is what it is held against."""
+
+from __future__ import annotations
+
+import pytest
+
+from scratch import Scratch
+
+
+@pytest.fixture
+def shop(scratch: Scratch) -> Scratch:
+    scratch.migration(
+        "0001_a",
+        """
+        CREATE TABLE main.a (id bigint PRIMARY KEY, note text NOT NULL DEFAULT '', at timestamptz);
+        CREATE INDEX a_note_idx ON main.a (note);
+        CREATE TYPE main.mood AS ENUM ('good', 'bad');
+        COMMENT ON TABLE main.a IS 'the first';
+        GRANT SELECT ON main.a TO scratch_main_readonly;
+        """,
+        "DROP TABLE main.a; DROP TYPE main.mood;",
+    )
+    scratch.routine("f", "CREATE OR REPLACE FUNCTION main.f() RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT count(*) FROM main.a $$;")
+    scratch.routine("v", "CREATE OR REPLACE VIEW main.v WITH (security_invoker = true) AS SELECT id, note FROM main.a;")
+    scratch.migrate()
+    return scratch
+
+
+DRIFT = [
+    ("DROP INDEX main.a_note_idx", "missing", "index", "main.a.a_note_idx", "main/0001_a"),
+    ("ALTER TABLE main.a ALTER note DROP NOT NULL", "changed", "column", "main.a.note", "main/0001_a"),
+    ("ALTER TABLE main.a ADD extra integer", "unexpected", "column", "main.a.extra", ""),
+    (
+        "CREATE OR REPLACE FUNCTION main.f() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT 1::bigint'",
+        "changed",
+        "function",
+        "main.f()",
+        "main/f",
+    ),
+    ("ALTER VIEW main.v RESET (security_invoker)", "changed", "view", "main.v", "main/v"),
+    ("GRANT DELETE ON main.a TO scratch_main_readonly", "changed", "table", "main.a", "main/0001_a"),
+    ("REVOKE SELECT ON main.a FROM scratch_main_readonly", "changed", "table", "main.a", "main/0001_a"),
+    ("COMMENT ON TABLE main.a IS 'the last'", "changed", "table", "main.a", "main/0001_a"),
+    ("ALTER TABLE main.a OWNER TO scratch_main_migrator", "changed", "table", "main.a", "main/0001_a"),
+    ("ALTER TYPE main.mood ADD VALUE 'worse'", "changed", "enum", "main.mood", "main/0001_a"),
+    ("CREATE TABLE main.stray ()", "unexpected", "table", "main.stray", ""),
+]
+
+
+def test_what_a_migration_made_is_no_drift_and_nothing_is_written(shop: Scratch) -> None:
+    before = shop.value("SELECT count(*) FROM dbkit.journal")
+
+    assert "no drift" in shop.call("verify", code=0).out
+    assert "no drift" in shop.call("verify", "--fingerprint", code=0).out
+    assert "unbroken" in shop.call("verify", "--journal", code=0).out
+
+    assert shop.value("SELECT count(*) FROM dbkit.journal") == before
+
+
+def test_each_kind_of_drift_is_named_with_where_it_was_made(shop: Scratch) -> None:
+    for change, verdict, kind, name, made_by in DRIFT:
+        with shop.connect() as connection:
+            connection.execute(change.encode())
+        document = shop.call("--format", "json", "verify", "main", code=1).document
+        found = {(p["verdict"], p["kind"], p["object"], p["made_by"]) for p in document["services"][0]["problems"]}
+        assert (verdict, kind, name, made_by) in found, (change, found)
+    assert "drift" in shop.call("verify", "--fingerprint", code=1).out
+    text = shop.call("verify", code=1).out
+    assert "SELECT 1::bigint" in text
+    assert "comment: expected the first; found the last" in text
+
+
+def test_what_is_pending_is_no_drift(shop: Scratch) -> None:
+    shop.migration("0002_b", "CREATE TABLE main.b ();")
+    shop.routine("v", "CREATE OR REPLACE VIEW main.v WITH (security_invoker = true) AS SELECT id FROM main.a;")
+    shop.routine("w", "CREATE OR REPLACE VIEW main.w AS SELECT 1 AS one;")
+
+    assert "no drift" in shop.call("verify", code=0).out
+
+
+def test_what_the_manifest_ignores_is_left_out(shop: Scratch) -> None:
+    shop.value("CREATE TABLE main.tmp_x (i integer)")
+    shop.describe(more='[verify]\nignore = ["main.tmp_*"]\n')
+
+    assert "no drift" in shop.call("verify", code=0).out
+
+
+def test_an_edited_journal_and_a_cut_one_are_found(shop: Scratch) -> None:
+    head = shop.call("--format", "json", "verify", "--journal", code=0).document["services"][0]["head"]
+    with shop.connect() as connection:
+        connection.execute("ALTER TABLE dbkit.journal DISABLE TRIGGER ALL")
+        connection.execute("DELETE FROM dbkit.journal WHERE id = (SELECT max(id) FROM dbkit.journal)")
+    assert shop.call("verify", "--journal", code=0)
+    assert "the tail was cut" in shop.call("verify", "--journal", "--head", head, code=1).out
+
+    with shop.connect() as connection:
+        connection.execute("UPDATE dbkit.journal SET host = 'elsewhere' WHERE id = 1")
+    assert "row 1 (main/0001_a) is not as it was written" in shop.call("verify", "--journal", code=1).out
+
+
+def test_one_role_alone_is_verified_without_owners(scratch: Scratch) -> None:
+    assert scratch.pool
+    with scratch.connect() as connection:
+        connection.execute("DROP ROLE IF EXISTS solo")
+        connection.execute("CREATE ROLE solo LOGIN")
+        connection.execute(f'GRANT CREATE, CONNECT ON DATABASE "{scratch.database_name("main")}" TO solo'.encode())
+    scratch.write(
+        "dbkit.toml",
+        f"""
+        [project]
+        name = "solo"
+        default_environment = "here"
+        [services.main]
+        shared = []
+        [environments.here]
+        url = "postgresql:///{scratch.database_name("main")}?host={scratch.pool.server.sockets}&user=solo"
+        """,
+    )
+    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);", "DROP TABLE main.a;")
+    scratch.migrate()
+    try:
+        told = scratch.call("verify", code=0)
+        assert "no drift" in told.out
+        assert "owners and privileges are not compared" in told.err
+        scratch.value("ALTER TABLE main.a ADD j integer")
+        scratch.call("verify", code=1)
+    finally:
+        with scratch.connect() as connection:
+            connection.execute("DROP OWNED BY solo CASCADE; DROP ROLE solo")
