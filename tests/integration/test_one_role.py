@@ -109,3 +109,22 @@ def test_the_journals_chain_goes_on_over_both_services(lone: Scratch) -> None:
 
     assert len(rows) == 4
     assert [previous for previous, _ in rows] == [b"", *(made for _, made in rows[:-1])]
+
+
+def test_two_services_of_one_database_with_roles_of_their_own_share_the_journal(scratch: Scratch) -> None:
+    """Each has its owner and migrator; who comes first makes the journal, and lets the other in."""
+    assert scratch.pool
+    scratch.databases["other"] = scratch.database_name("main")
+    scratch.describe("main", "other")
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    scratch.migration("0001_a", "CREATE TABLE other.a ();", "DROP TABLE other.a;", service="other")
+    with scratch.connect() as connection:
+        for role in ("scratch_other_owner", "scratch_other_migrator", "scratch_main_owner"):
+            connection.execute(f'GRANT CONNECT, CREATE ON DATABASE "{scratch.database_name("main")}" TO {role}'.encode())
+
+    scratch.run("migrate", code=0)
+    scratch.rollback("other")
+
+    assert scratch.states("main") == {"0001_a": "applied"}
+    assert scratch.states("other") == {"0001_a": "pending"}
+    del scratch.databases["other"]

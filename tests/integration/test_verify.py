@@ -127,3 +127,22 @@ def test_one_role_alone_is_verified_without_owners(scratch: Scratch) -> None:
     finally:
         with scratch.connect() as connection:
             connection.execute("DROP OWNED BY solo CASCADE; DROP ROLE solo")
+
+
+def test_after_a_rollback_the_fingerprint_is_that_of_then(shop: Scratch) -> None:
+    shop.migration("0002_b", "CREATE TABLE main.b ();", "DROP TABLE main.b;")
+    shop.migrate()
+    shop.rollback()
+
+    assert "no drift" in shop.call("verify", "--fingerprint", code=0).out
+
+
+def test_a_table_that_somebody_holds_does_not_stop_the_end_of_a_run(shop: Scratch) -> None:
+    shop.describe(more='[migrate]\nlock_timeout = "200ms"\n')
+    shop.migration("0002_b", "CREATE TABLE main.b ();", "DROP TABLE main.b;")
+    with shop.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE main.a IN ACCESS EXCLUSIVE MODE")
+        shop.migrate()
+        holder.execute("ROLLBACK")
+
+    assert shop.states()["0002_b"] == "applied"

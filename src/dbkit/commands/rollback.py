@@ -89,5 +89,7 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             call.output.event(service, event.kind, event.object.partition("/")[2], event.seconds)
         case "waiting":
             call.output.note(f"{service}: waiting for another run: {event.text}")
+        case "finished":
+            call.output.note(f"{service}: journal head {event.text}", style="dim")
         case _:
             call.output.note(f"{service}: {event.text}")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.backfill import Position, Walk, forget
-from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, prepare, record_end, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, prepare, record_end, refuse_read_only
 from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
-from dbkit.postgres import catalog, journal
+from dbkit.postgres import journal
 from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
 from dbkit.source.backfill import chunks
@@ -66,7 +66,7 @@ class Execution:
             after = make_plan(work.database, work.watcher, to=to, sources=plan.sources).routines.after
         self._deploy(after)
         keep_partitions_ahead(work)
-        self._finish(plan, len(after))
+        finish(work, {"applied": len(plan.migrations), "deployed": len(after)})
 
     def _deploy(self, routines: tuple[Routine, ...]) -> None:
         work = self.work
@@ -75,21 +75,6 @@ class Execution:
                 f"{work.database.service}/routines",
                 lambda: deploy(work.session, work.run, routines, lambda routine: work.tell("deployed", routine.id)),
             )
-
-    def _finish(self, plan: Plan, deployed: int) -> None:
-        work, service = self.work, self.work.database.service
-        schemas = catalog.schemas_of(work.watcher, work.database.target.schema, work.who.owner)
-        counts = {"applied": len(plan.migrations), "deployed": deployed}
-        journal.append(
-            work.watcher,
-            work.run,
-            "finished",
-            "run",
-            f"{service}/run",
-            detail=counts,
-            fingerprint=catalog.fingerprint(work.watcher, schemas),
-        )
-        work.tell("finished", f"{service}/run", journal.head(work.watcher))
 
     def _apply(self, planned: PlannedMigration) -> list[str]:
         """Run one migration; return the routines that were dropped because they stood in its way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbkit.errors import ConfigurationError
-from dbkit.migrate.engine import Listener, engine, prepare, refuse_read_only
+from dbkit.migrate.engine import Listener, engine, finish, prepare, refuse_read_only
 from dbkit.migrate.plan import check, find, is_applied
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -68,6 +68,7 @@ def baseline(
                     record(work.connection, run, "baselined", migration, {"reason": reason} | (detail or {}))
 
             run_in_transaction(work.session, name="the baseline", text="", source=None, mark=mark)
+            finish(work, {"baselined": len(chosen)})
     return chosen
 
 

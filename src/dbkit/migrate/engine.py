@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dbkit.errors import DbkitError
 from dbkit.migrate.watch import Watch, pause_before, watching
-from dbkit.postgres import journal
+from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import authority
 from dbkit.postgres.session import Session, exclusive_session, execute_as
 
@@ -164,7 +164,28 @@ def prepare(work: Engine) -> None:
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
                 connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), people))
             journal.make_yoyo_tables(connection, schema)
-    journal.require(work.watcher, who.roles["ops"])
+    journal.require(work.watcher, work.database.target)
+
+
+def finish(work: Engine, counts: dict[str, int]) -> None:
+    """Journal the end of a run with the catalog's fingerprint, and tell the journal's head."""
+    service = work.database.service
+    with work.watcher.transaction():
+        journal.append(work.watcher, work.run, "finished", "run", f"{service}/run", detail=counts, fingerprint=_fingerprint(work))
+    work.tell("finished", f"{service}/run", journal.head(work.watcher))
+
+
+def _fingerprint(work: Engine) -> str | None:
+    """Return the catalog's fingerprint, or nothing where somebody holds a table that a view reads for longer than lock_timeout."""
+    import psycopg
+
+    try:
+        with work.watcher.transaction():
+            work.watcher.execute(f"SET LOCAL lock_timeout = '{work.session.lock_timeout}'".encode())
+            schemas = catalog.schemas_of(work.watcher, work.database.target.schema, work.who.owner)
+            return catalog.fingerprint(work.watcher, schemas)
+    except psycopg.errors.LockNotAvailable:
+        return None
 
 
 def record_end(

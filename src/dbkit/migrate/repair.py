@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.errors import ConfigurationError
 from dbkit.migrate.backfill import forget
 from dbkit.migrate.baseline import record
-from dbkit.migrate.engine import Engine, Listener, engine, prepare, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
 from dbkit.migrate.plan import IS_APPLIED
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -99,6 +99,7 @@ def repair(database: Database, run: Run, listener: Listener, *, wanted: str | No
                     _write(work, item, reason)
 
             run_in_transaction(work.session, name="the repair", text="", source=None, mark=mark)
+            finish(work, {"repaired": len(found)})
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
-from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, record_end, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, record_end, refuse_read_only
 from dbkit.migrate.plan import IS_APPLIED, is_transactional
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
@@ -93,6 +93,8 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
                     refuse_pooled(pooled=pooled, what=f"the rollback of {undo.id}", where=None)
             for undo in undos:
                 Reversal(work, undo).execute()
+            if undos:
+                finish(work, {"rolled back": len(undos)})
     return undos
 
 

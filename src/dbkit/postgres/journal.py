@@ -21,6 +21,8 @@ from dbkit.source.checksum import text_hash
 if TYPE_CHECKING:
     import psycopg
 
+    from dbkit.project.target import Target
+
 VERSION = 2
 
 
@@ -82,14 +84,26 @@ def version(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     ).fetchone()
     if not row or not row[0]:
         return 0
-    found = connection.execute("SELECT max(version) FROM dbkit.version").fetchone()
+    import psycopg
+
+    try:
+        found = connection.execute("SELECT max(version) FROM dbkit.version").fetchone()
+    except psycopg.errors.InsufficientPrivilege as exc:
+        role = connection.info.user
+        raise DbkitError(
+            f"another service's journal is in this database, and {role} may not use it",
+            sqlstate=exc.sqlstate,
+            hint=f"as its owner: GRANT USAGE ON SCHEMA dbkit TO {role};\n"
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA dbkit TO {role};",
+        ) from exc
     return int(found[0]) if found and found[0] else 0
 
 
-def require(connection: psycopg.Connection[tuple[Any, ...]], watcher: str) -> None:
+def require(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -> None:
     """Make the journal, or bring it up to this version, as the session's own role: a script, which runs as the owner, can't write it.
 
-    `watcher` is the role whose health checks read what is true now.
+    The ops role, whose health checks read it, may see what is true now; the migrators of other services that live in this
+    database share the journal.
     """
     from psycopg.sql import SQL, Identifier
 
@@ -102,8 +116,17 @@ def require(connection: psycopg.Connection[tuple[Any, ...]], watcher: str) -> No
         refuse_newer(found)
         for number in range(found + 1, VERSION + 1):
             connection.execute(sql(f"journal_{number}").encode())
-        connection.execute(SQL("GRANT USAGE ON SCHEMA dbkit TO {}").format(Identifier(watcher)))
-        connection.execute(SQL("GRANT SELECT ON dbkit.state TO {}").format(Identifier(watcher)))
+        project = target.project
+        others = [project.role(name, "migrator") for name in project.manifest.services if project.database(name) == target.database]
+        roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[target.role("ops"), *others]]).fetchall()
+        for (role,) in roles:
+            name = Identifier(role)
+            connection.execute(SQL("GRANT USAGE ON SCHEMA dbkit TO {}").format(name))
+            connection.execute(SQL("GRANT SELECT ON dbkit.state TO {}").format(name))
+            if role in others:
+                connection.execute(SQL("GRANT SELECT ON dbkit.version TO {}").format(name))
+                connection.execute(SQL("GRANT SELECT, INSERT ON dbkit.journal TO {}").format(name))
+                connection.execute(SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON dbkit.progress, dbkit.lease TO {}").format(name))
 
 
 def make_yoyo_tables(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:

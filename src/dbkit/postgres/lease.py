@@ -47,7 +47,7 @@ class Lease:
 def leased(database: Database, *, wait: float, waiting: Callable[[str], None]) -> Iterator[Lease]:
     """Take the lease, keep it alive from a thread, and give it back."""
     with database.connect("lease") as connection:
-        journal.require(connection, database.target.role("ops"))
+        journal.require(connection, database.target)
         held = Lease(_take(connection, wait, waiting))
         beating = threading.Thread(target=_beat, args=(connection, held), daemon=True)
         beating.start()
