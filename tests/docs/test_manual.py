@@ -93,3 +93,11 @@ def test_the_shops_manifest_is_what_the_schema_says() -> None:
     schema = json.loads((ROOT / "docs/dbkit.schema.json").read_text())
 
     jsonschema.validate(tomllib.loads((ROOT / "dbkit.toml").read_text()), schema)
+
+
+def test_every_test_that_the_manual_names_is_there() -> None:
+    manual = (ROOT / "docs/migrate.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"tests/\w+/\w+\.py", manual))
+
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
