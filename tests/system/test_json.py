@@ -14,19 +14,24 @@ from scratch import Scratch
 # programs of their own: what they print is what was asked of the server
 SHELLS = {"psql", "redis-cli"}
 RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
+    "baseline": (("main", "--reason", "x"), lambda found: found == {"service": "main", "baselined": ["main/0001_a"]}),
     "doctor": ((), lambda found: found["manifest"]["project"]["name"] == "scratch" and bool(found["checks"])),
     "down": ((), lambda found: found == {"stopped": []}),
     "health": (("main",), lambda found: len(found["findings"]) > 20),
     "init": (("new",), lambda found: found["folder"] == "new" and "dbkit.toml" in found["files"]),
     "lint": (("migrations",), lambda found: isinstance(found, dict)),
     "migrate": ((), lambda found: found["services"][0]["applied"] == ["main/0001_a"]),
+    "new": (("main", "b"), lambda found: found["migration"].endswith("migrations/main/0002_b.sql") and found["left"] == []),
     "render": ((), lambda found: found["files"][0]["path"] == "main/0001_a.sql"),
+    "repair": (("main", "--reason", "x"), lambda found: "nothing to repair" in found["error"]["message"]),
     "rollback": (("main",), lambda found: found == {"service": "main", "undone": []}),
     "seed": (("--url", "{url}", "main"), lambda found: found == {"services": [{"service": "main", "files": []}]}),
     "status": ((), lambda found: found["services"][0]["migrations"][0]["state"] == "pending"),
     "test": ((), lambda found: found == {"tests": []}),
+    "unlock": (("main",), lambda found: found == {"service": "main", "holders": []}),
     "up": ((), lambda found: found == {"services": []}),
     "url": (("main",), lambda found: found["service"] == "main" and found["url"].startswith("postgresql://")),
+    "verify": ((), lambda found: found["services"][0]["problems"] == []),
     "vacuum": ((), lambda found: "ops functions are not installed" in found["error"]["message"]),
 }
 
