@@ -235,6 +235,8 @@ def stored(connection: psycopg.Connection[tuple[Any, ...]], object_id: str) -> t
 
 def texts(connection: psycopg.Connection[tuple[Any, ...]], ids: list[int]) -> dict[str, str]:
     """Return the rendered text of the rows with these ids, by object, in the order of the ids."""
+    if not ids:
+        return {}
     rows = connection.execute("SELECT object, rendered FROM dbkit.journal WHERE id = ANY(%s) ORDER BY id", [ids]).fetchall()
     return {row[0]: row[1] for row in rows if row[1] is not None}
 
