@@ -40,22 +40,30 @@ class Store:
         import redis as driver
 
         try:
-            client = (
-                self.server.client() if self.server else driver.Redis.from_url(self.url, decode_responses=True, socket_connect_timeout=10)
-            )
+            client = self.server.client() if self.server else open_client(self.url)
         except ValueError as exc:
             raise ConfigurationError(f"not a Redis URL: {mask(self.url)}", hint="redis://host:6379/0, rediss:// or unix:///path") from exc
+        except driver.RedisError as exc:
+            raise UnreachableError(
+                f"can't reach {mask(self.url)}: {exc}",
+                hint="is the server up, and does the URL name the right host, port and password?",
+            ) from exc
         try:
-            try:
-                client.ping()
-            except driver.RedisError as exc:
-                raise UnreachableError(
-                    f"can't reach {mask(self.url)}: {exc}",
-                    hint="is the server up, and does the URL name the right host, port and password?",
-                ) from exc
             yield client
         finally:
             client.close()
+
+
+def open_client(url: str) -> redis.Redis:
+    """Return a client of the server, or of the whole cluster that it belongs to; it has answered. Raises ValueError, RedisError."""
+    import redis as driver
+
+    client = driver.Redis.from_url(url, decode_responses=True, socket_connect_timeout=10)
+    if not client.info("cluster").get("cluster_enabled"):
+        return client
+    client.close()
+    # a cluster's client has a single one's commands; what belongs to no key it sends to every primary
+    return driver.RedisCluster.from_url(url, decode_responses=True, socket_connect_timeout=10)  # type: ignore[return-value]
 
 
 def major_version(client: redis.Redis) -> int:

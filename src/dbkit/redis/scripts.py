@@ -155,10 +155,16 @@ def loaded(client: redis.Redis, project: Project, service: str, scripts: Sequenc
 
 
 def _library_code(client: redis.Redis, name: str) -> str | None:
+    """Return the library's text; None where a primary lacks it, or two have different ones."""
     answer: Any = client.execute_command(  # type: ignore[no-untyped-call]
         "FUNCTION LIST", "LIBRARYNAME", name, "WITHCODE"
     )
-    for library in answer:
+    codes = {_code(found) for found in (answer.values() if isinstance(answer, dict) else [answer])}
+    return codes.pop() if len(codes) == 1 else None
+
+
+def _code(libraries: list[Any]) -> str | None:
+    for library in libraries:
         pairs = dict(library) if isinstance(library, dict) else dict(zip(library[::2], library[1::2], strict=False))
         return str(pairs["library_code"])
     return None

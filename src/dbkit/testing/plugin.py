@@ -2,7 +2,8 @@
 
 One throw-away server a worker, one migrated template a service, one copy a test.
 $DBKIT_TEST_POSTGRES chooses the server: 16, 18, or a folder with PostgreSQL's programs;
-$DBKIT_TEST_REDIS a server program instead of the embedded Valkey, or a redis:// URL.
+$DBKIT_TEST_REDIS a server program instead of the embedded Valkey, `cluster` or `cluster:PROGRAM` for three masters, or
+a redis:// URL.
 """
 
 from __future__ import annotations
@@ -184,22 +185,26 @@ class ServiceScripts:
 
 
 @pytest.fixture(scope="session")
-def dbkit_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+def dbkit_redis() -> Iterator[redis.Redis]:
     """A Redis for this worker."""
     import tempfile
 
     from dbkit.project.state import Account
     from dbkit.redis import server as valkey
+    from dbkit.redis.connect import open_client
+    from dbkit.testing.redis_cluster import running_cluster
 
-    del tmp_path_factory
     wanted = os.environ.get("DBKIT_TEST_REDIS", "")
-    if wanted.startswith(("redis://", "unix://")):
-        import redis as driver
-
-        with driver.Redis.from_url(wanted, decode_responses=True) as client:
+    account = Account(None, os.geteuid(), os.getegid())
+    kind, _, named = wanted.partition(":")
+    if kind in {"redis", "rediss", "unix"}:
+        with open_client(wanted) as client:
             yield client
         return
-    account = Account(None, os.geteuid(), os.getegid())
+    if kind == "cluster":
+        with running_cluster(Path(named) if named else valkey.find_program(account)) as url, open_client(url) as client:
+            yield client
+        return
     with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
         program = Path(wanted) if wanted else valkey.find_program(account)
         server = valkey.Server(program, Path(folder) / "data", Path(folder) / "s", account)
