@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dbkit.postgres.journal import Run
     from dbkit.redis.connect import Store
 
+HEAD = 32  # digits of a hash that are shown: a line's worth, and more than anybody forges
+
 
 @click.command("migrate")
 @services_argument
@@ -117,7 +119,7 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
         case "retrying":
             call.output.note(f"{service}: {name}: {event.text}", style="yellow")
         case "finished":
-            call.output.note(f"{service}: journal head {event.text}", style="dim")
+            call.output.note(f"{service}: journal head {event.text[:HEAD]}", style="dim")
         case "resumed" | "settled":
             call.output.event(service, event.kind, name, note=event.text)
         case _:

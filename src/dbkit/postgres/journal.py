@@ -300,8 +300,9 @@ def last_fingerprint(connection: psycopg.Connection[tuple[Any, ...]], service: s
 
 
 def has_head(connection: psycopg.Connection[tuple[Any, ...]], digest: str) -> bool:
-    """Say whether a row has that hash (hex): if it was the last one once and is not there, the tail was cut."""
-    return connection.execute("SELECT 1 FROM dbkit.journal WHERE hash = decode(%s, 'hex')", [digest]).fetchone() is not None
+    """Say whether a row's hash (hex) begins so: if it was the last one once and is not there, the tail was cut."""
+    query = "SELECT 1 FROM dbkit.journal WHERE starts_with(encode(hash, 'hex'), lower(%s)) LIMIT 1"
+    return connection.execute(query, [digest]).fetchone() is not None
 
 
 def head(connection: psycopg.Connection[tuple[Any, ...]]) -> str:

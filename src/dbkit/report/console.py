@@ -113,7 +113,7 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
         for header in headers:
             table.add_column(header, justify="right" if header in right else "left", overflow="fold")
         index = headers.index(status) if status else -1
