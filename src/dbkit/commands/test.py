@@ -22,7 +22,8 @@ def command(call: Invocation, services: tuple[str, ...]) -> None:
 
     Tests are blocks in tests/SERVICE/*.sql: `-- test: what holds`, then SQL whose last
     statement returns no rows, or `-- raises: SQLSTATE`. Each is rolled back. Before them
-    every migration goes up, down and up again.
+    every migration goes up, down and up again; each rollback must bring back the catalog
+    of before.
 
     \b
     Example:  dbkit test order
@@ -64,25 +65,11 @@ def _local(target: Any) -> Any:
 
 
 def _prove(call: Invocation, database: Database) -> None:
-    """Take every migration up, down and up again, then deploy and seed."""
-    from dbkit.maintain.seed import seed
-    from dbkit.migrate import migrate, rollback
-    from dbkit.prove import refuse_differences, refuse_leftovers, snapshot
-    from dbkit.source.files import load_migrations
+    from dbkit.prove import prove_rollbacks
 
     started = time.monotonic()
-    run = call.run()
-    migrate(database, run, lambda _event: None)
-    up = snapshot(database)
-    seed(database)
-    irreversible = [m.name for m in load_migrations(call.project, database.service) if m.irreversible]
-    if not irreversible:
-        rollback(database, run, lambda _event: None, to="0", steps=None)
-        refuse_leftovers(database)
-        migrate(database, run, lambda _event: None)
-        refuse_differences(database, up, snapshot(database))
-        seed(database)
-    note = f"not down: {irreversible[0]} is irreversible" if irreversible else ""
+    fixed = prove_rollbacks(database, call.run())
+    note = f"not behind {fixed}, which is irreversible" if fixed else ""
     call.output.event(database.service, "passed", "migrations up, down, up", time.monotonic() - started, note)
 
 

@@ -10,8 +10,11 @@ from dbkit.postgres.connect import authority
 from dbkit.verify import Difference, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dbkit.postgres.catalog import Catalog
     from dbkit.postgres.connect import Database
+    from dbkit.source.files import Migration
 
 SHOWN = 12
 
@@ -52,16 +55,31 @@ def _made_before(database: Database) -> set[str]:
     return {name for routine in before for statement in parse(routine.script.text) for name in created(statement)}
 
 
+def refuse_difference_of_step(database: Database, migration: Migration, before: Catalog, after: Catalog) -> None:
+    """Raise where a rollback did not bring back what was there before its migration; the service's schema is dbkit's, and stays."""
+    schema = database.target.schema
+    differences = [d for d in compare(before, after) if (d.kind, d.object, d.verdict) != ("schema", schema, "unexpected")]
+    if differences:
+        raise DbkitError(
+            f"{migration.id}: its rollback does not bring back what was before it:\n{_lines(differences)}",
+            where=f"{migration.rollback.path}:1" if migration.rollback else None,
+            hint="complete the rollback, or say `-- irreversible: why` in the migration",
+        )
+
+
 def refuse_differences(database: Database, first: Catalog, second: Catalog) -> None:
     """Raise where the second way up ended elsewhere than the first."""
     differences = compare(first, second)
     if differences:
-        lines = "\n".join(f"  {_line(difference)}" for difference in differences[:SHOWN])
-        more = f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
         raise DbkitError(
-            f"{database.service}: up, down and up again is not the same as up:\n{lines}{more}",
+            f"{database.service}: up, down and up again is not the same as up:\n{_lines(differences)}",
             hint="a rollback leaves something behind, or takes away too much",
         )
+
+
+def _lines(differences: Sequence[Difference]) -> str:
+    lines = "\n".join(f"  {_line(difference)}" for difference in differences[:SHOWN])
+    return lines + (f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else "")
 
 
 def _line(difference: Difference) -> str:
