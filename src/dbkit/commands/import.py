@@ -1,4 +1,4 @@
-"""dbkit import"""
+"""dbkit import"""  # noqa: N999 a command is named as its file
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from dbkit.errors import ConfigurationError
@@ -78,7 +79,7 @@ def stems(names: Sequence[str]) -> list[str]:
     """Return our names for a tool's, in its order: its own where they sort that way here too, else numbered."""
     own = [_clean(name) for name in names]
     numbers = [int(digits[0]) if (digits := re.match(r"[0-9]+", name)) else -1 for name in own]
-    if numbers[0] >= 0 and all(one < other for one, other in zip(numbers, numbers[1:], strict=False)):
+    if numbers[0] >= 0 and all(one < other for one, other in pairwise(numbers)):
         return own
     width = max(4, len(str(len(own))))
     return [f"{number:0{width}}_{name}" for number, name in enumerate(own, 1)]

@@ -75,17 +75,17 @@ class _Script:
         self.includes.open.append(path.resolve())
         position = statement = 0
         while match := lexer.TOKEN.match(text, position):
-            token, start = match.group(), position
+            word, start = match.group(), position
             position = lexer.end_of(text, match)
-            if token == "\\" and not text.startswith("\\.", start):
+            if word == "\\" and not text.startswith("\\.", start):
                 end = text.find("\n", start)
                 position = len(text) if end < 0 else end
                 yield from self.command(text[start:position], path, text.count("\n", 0, start) + 1)
                 statement = position
-            elif token == ":":
+            elif word == ":":
                 replaced, position = self.variable(text, start)
                 yield replaced
-            elif token == ";":
+            elif word == ";":
                 if BEGINS_COPY.match(text, statement, position):
                     closing = END_OF_DATA.search(text, position)
                     position = closing.end() if closing else len(text)

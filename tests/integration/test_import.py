@@ -1,0 +1,128 @@
+"""Nine tools' folders of a realistic size: imported, applied, taken back, and their databases taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dbkit.postgres import catalog
+from histories import TOOLS, Change, Tool, history
+from scratch import EMPTY, Scratch
+
+COUNT = 120
+LAST = 15  # migrations that are taken back
+
+
+@pytest.fixture
+def shop(scratch: Scratch) -> Scratch:
+    """A project whose service lives in `public`, as most tools' migrations take for granted."""
+    manifest = scratch.root / "dbkit.toml"
+    manifest.write_text(manifest.read_text().replace("[services.main]\n", '[services.main]\nschema = "public"\n'))
+    return scratch
+
+
+@pytest.fixture(params=TOOLS.values(), ids=TOOLS.keys())
+def tool(request: pytest.FixtureRequest) -> Tool:
+    found: Tool = request.param
+    return found
+
+
+def written(tool: Tool, folder: Path, count: int = COUNT) -> list[Change]:
+    changes = history(count)
+    tool.write(folder, changes)
+    return changes
+
+
+def psql(shop: Scratch, scripts: Sequence[str], folder: Path) -> None:
+    """Run scripts in their order as the owner, each with a clean session and without a transaction of its own."""
+    assert shop.pool
+    folder.mkdir(parents=True, exist_ok=True)
+    server = shop.pool.server
+    arguments: list[str] = []
+    for number, script in enumerate(scripts):
+        (folder / f"{number}.sql").write_bytes(script.encode())
+        arguments += ["-f", str(folder / f"{number}.sql"), "-c", "RESET ALL"]
+    done = subprocess.run(
+        [server.binaries.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", server.conninfo(shop.database_name("main"), "scratch_main_migrator"), *arguments],
+        env=os.environ | {"PGOPTIONS": "-c role=scratch_main_owner -c client_min_messages=warning"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def extras(tool: Tool, changes: Sequence[Change]) -> list[str]:
+    """What a tool's folder has beyond the changes."""
+    if tool.name == "sqitch":
+        return [changes[2].up.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace("sum(", "max(")]
+    return ["CREATE VIEW summary AS SELECT count(*) AS rows FROM t_0;"] if tool.name == "flyway" else []
+
+
+def objects(shop: Scratch) -> dict[object, object]:
+    with shop.connect() as connection:
+        found = catalog.read(connection, ["public"]).objects
+    return {key: value.details for key, value in found.items() if value.kind != "schema"}
+
+
+def emptied(shop: Scratch) -> None:
+    with shop.connect() as connection:
+        connection.execute(EMPTY)
+
+
+def test_an_imported_history_makes_what_the_tool_made_and_can_be_taken_back(shop: Scratch, tool: Tool, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    changes = written(tool, folder)
+    more = extras(tool, changes)
+    psql(shop, [change.up for change in changes[: COUNT - LAST]], tmp_path / "first")
+    halfway = objects(shop)
+    psql(shop, [change.up for change in changes[COUNT - LAST :]] + more, tmp_path / "second")
+    complete = objects(shop)
+    emptied(shop)
+
+    shop.call("import", str(folder), "--from", tool.name, code=1 if tool.name in {"flyway", "psql"} else 0)
+    shop.migrate()
+
+    assert objects(shop) == complete
+    assert set(shop.states().values()) == {"applied"}
+    if tool.has_downs:
+        steps = len(shop.states()) - (COUNT - LAST)
+        shop.rollback(steps=steps)
+        found = objects(shop)
+        assert {key: value for key, value in found.items() if "summary" not in str(key)} == halfway
+        shop.migrate()
+        assert objects(shop) == complete
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS.values() if tool.record], ids=[tool.name for tool in TOOLS.values() if tool.record])
+def test_a_database_that_the_tool_kept_is_adopted_and_nothing_runs_twice(shop: Scratch, tool: Tool, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    changes = written(tool, folder)
+    psql(shop, [change.up for change in changes] + extras(tool, changes), tmp_path / "sql")
+    assert tool.record
+    with shop.connect() as connection:
+        tool.record(connection, folder, changes)
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO scratch_main_migrator")
+        for schema in ("sqitch", "graphile_migrate"):
+            if connection.execute("SELECT to_regnamespace(%s)", [schema]).fetchone() != (None,):
+                connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO scratch_main_migrator".encode())
+                connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO scratch_main_migrator".encode())
+        if tool.name == "yoyo":
+            connection.execute("GRANT ALL ON _yoyo_migration, _yoyo_log, _yoyo_version TO scratch_main_migrator")
+    before = objects(shop)
+
+    done = shop.call("--format", "json", "import", str(folder), "--from", tool.name, "--adopt", code=1 if tool.name == "flyway" else 0)
+
+    adopted = json.loads(done.out)["adopted"]
+    plan = shop.migrate()
+    assert plan.migrations == ()
+    assert shop.migrate().is_empty
+    assert set(shop.states().values()) == {"applied"}
+    assert adopted["count"] == len(shop.states())
+    assert objects(shop) == before
+    assert "adopted from" in str(shop.value("SELECT detail FROM dbkit.journal WHERE event = 'baselined' LIMIT 1"))
