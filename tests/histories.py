@@ -8,10 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import psycopg
+from typing import Any
 
 BARE = "CREATE INDEX CONCURRENTLY"
 
@@ -28,6 +25,10 @@ class Change:
     @property
     def bare(self) -> bool:
         return BARE in self.up
+
+    @property
+    def wraps(self) -> bool:
+        return "BEGIN;\n" in self.up
 
 
 def history(count: int = 120) -> list[Change]:
@@ -52,7 +53,8 @@ GRANT SELECT ON t_{g} TO PUBLIC;
 
 
 def _column(n: int, g: int) -> tuple[str, str, str]:
-    return f"add_amount_{g}", f"ALTER TABLE t_{g}\r\n    ADD COLUMN amount numeric(12, 2);\r\n", f"ALTER TABLE t_{g} DROP COLUMN amount;\r\n"
+    up = f"ALTER TABLE t_{g}\r\n    ADD COLUMN amount numeric(12, 2);\r\n"
+    return f"add_amount_{g}", up, f"ALTER TABLE t_{g} DROP COLUMN amount;\r\n"
 
 
 def _function(n: int, g: int) -> tuple[str, str, str]:
@@ -116,17 +118,18 @@ CREATE TRIGGER t_{g}_upper BEFORE INSERT ON t_{g} FOR EACH ROW EXECUTE FUNCTION 
     return f"upper_{g}", up, f"DROP TRIGGER t_{g}_upper ON t_{g};\nDROP FUNCTION tg_{g}();\n"
 
 
-Connection = "psycopg.Connection[tuple[Any, ...]]"
-
-
 @dataclass(frozen=True)
 class Tool:
-    """How a tool keeps its folder and its table. `wrapped` says that it begins a transaction itself."""
+    """How a tool keeps its folder and its table."""
 
     name: str
     write: Callable[[Path, Sequence[Change]], None]
     record: Callable[[Any, Path, Sequence[Change]], None] | None
     has_downs: bool = True
+
+
+def _sha1(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()  # noqa: S324 the tools' own
 
 
 def _save(path: Path, text: str) -> None:
@@ -158,11 +161,11 @@ def record_flyway(connection: Any, folder: Path, changes: Sequence[Change]) -> N
         CREATE TABLE flyway_schema_history (
             installed_rank integer NOT NULL CONSTRAINT flyway_schema_history_pk PRIMARY KEY, version varchar(50),
             description varchar(200) NOT NULL, type varchar(20) NOT NULL, script varchar(1000) NOT NULL, checksum integer,
-            installed_by varchar(100) NOT NULL, installed_on timestamp NOT NULL DEFAULT now(), execution_time integer NOT NULL,
-            success boolean NOT NULL
+            installed_by varchar(100) NOT NULL, installed_on timestamp NOT NULL DEFAULT now(),
+            execution_time integer NOT NULL, success boolean NOT NULL
         );
         CREATE INDEX flyway_schema_history_s_idx ON flyway_schema_history (success);
-        INSERT INTO flyway_schema_history VALUES (0, NULL, '<< Flyway Schema Creation >>', 'SCHEMA', '"public"', NULL, 'me', now(), 0, true);
+        INSERT INTO flyway_schema_history VALUES (0, NULL, '<< Flyway Schema Creation >>', 'SCHEMA', 'x', NULL, 'me', now(), 0, true);
     """)
     for path in sorted(folder.rglob("V*.sql")):
         version = re.split("__", path.stem[1:])[0].replace("_", ".")
@@ -173,9 +176,7 @@ def record_flyway(connection: Any, folder: Path, changes: Sequence[Change]) -> N
             " FROM flyway_schema_history",
             [version, path.name, crc - (1 << 32) if crc >= 1 << 31 else crc],
         )
-    connection.execute(
-        "INSERT INTO flyway_schema_history VALUES (9000, NULL, 'summary', 'SQL', 'R__summary.sql', 1, 'me', now(), 1, true)"
-    )
+    connection.execute("INSERT INTO flyway_schema_history VALUES (9000, NULL, 'summary', 'SQL', 'R__summary.sql', 1, 'me', now(), 1, true)")
 
 
 # golang-migrate
@@ -200,7 +201,7 @@ def record_golang_migrate(connection: Any, folder: Path, changes: Sequence[Chang
 
 def write_dbmate(folder: Path, changes: Sequence[Change]) -> None:
     for change in changes:
-        option = " transaction:false" if change.bare else ""
+        option = " transaction:false" if change.bare or change.wraps else ""
         newline = "" if change.up.endswith("\n") else "\n"
         text = f"-- what and why\n-- migrate:up{option}\n{change.up}{newline}\n-- migrate:down{option}\n{change.down}"
         _save(folder / f"{20240101000000 + change.number}_{change.slug}.sql", text)
@@ -217,7 +218,7 @@ def record_dbmate(connection: Any, folder: Path, changes: Sequence[Change]) -> N
 
 def write_goose(folder: Path, changes: Sequence[Change]) -> None:
     for change in changes:
-        mark = "-- +goose no transaction\n" if change.bare else ""
+        mark = "-- +goose no transaction\n" if change.bare or change.wraps else ""
         newline = "" if change.up.endswith("\n") else "\n"
         up = f"-- +goose StatementBegin\n{change.up}{newline}-- +goose StatementEnd\n" if "$" in change.up else change.up + newline
         text = f"{mark}--+goose up\n{up}\n-- +goose Down\n-- +goose StatementBegin\n{change.down}\n-- +goose StatementEnd\n"
@@ -253,7 +254,7 @@ def write_sqitch(folder: Path, changes: Sequence[Change]) -> None:
             plan += [f"@v{change.number} {who} # a tag", ""]
         up = change.up.replace("TO PUBLIC", "TO :who")
         newline = "" if up.endswith("\n") else "\n"
-        wraps = not change.bare and "BEGIN;\n" not in up
+        wraps = not (change.bare or change.wraps)
         up = f"-- Deploy {change.slug}\n\nBEGIN;\n\n{up}{newline};\n\nCOMMIT;\n" if wraps else up
         down = f"-- Revert {change.slug}\n\nBEGIN;\n{change.down}\n;\nCOMMIT;\n" if wraps else change.down
         _save(top / f"deploy/{change.slug}.sql", up)
@@ -288,10 +289,10 @@ def record_sqitch(connection: Any, folder: Path, changes: Sequence[Change]) -> N
     """)
     rows = [("shop", c.slug, folder / f"db/deploy/{'total_0@v39' if c.slug == 'total_0' else c.slug}.sql") for c in changes]
     for project, name, path in [*rows, ("shop", "total_0", folder / "db/deploy/total_0.sql"), ("other", "theirs", folder / "sqitch.conf")]:
-        digest = hashlib.sha1(path.read_bytes()).hexdigest()
+        digest = _sha1(path.read_bytes())
         connection.execute(
             "INSERT INTO sqitch.changes VALUES (%s, %s, %s, %s, '', clock_timestamp(), 'a', 'b', now(), 'a', 'b')",
-            [hashlib.sha1(f"{project}{path}".encode()).hexdigest(), digest, name, project],
+            [_sha1(f"{project}{path}".encode()), digest, name, project],
         )
 
 
@@ -313,9 +314,11 @@ def write_diesel(folder: Path, changes: Sequence[Change]) -> None:
 
 
 def record_diesel(connection: Any, folder: Path, changes: Sequence[Change]) -> None:
-    connection.execute(
-        "CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY NOT NULL, run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP)"
-    )
+    connection.execute("""
+        CREATE TABLE __diesel_schema_migrations (
+            version varchar(50) PRIMARY KEY NOT NULL, run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP
+        )
+    """)
     for change in changes:
         connection.execute("INSERT INTO __diesel_schema_migrations VALUES (%s)", [_diesel_version(change.number).replace("-", "")])
 
@@ -329,7 +332,7 @@ def write_graphile_migrate(folder: Path, changes: Sequence[Change]) -> None:
     for change in changes:
         body = change.up.replace("\r", "").replace("TO PUBLIC", "TO :WHO")
         body = f"--! no-transaction\n{body}" if change.bare else body
-        digest = "sha1:" + hashlib.sha1((f"{previous}\n" if previous else "").encode() + f"{body.strip()}\n".encode()).hexdigest()
+        digest = "sha1:" + _sha1((f"{previous}\n" if previous else "").encode() + f"{body.strip()}\n".encode())
         message = f"--! Message: {change.slug}\n" if change.number % 2 else ""
         name = f"{change.number + 1:06}-{change.slug.replace('_', '-')}" if change.number % 2 else f"{change.number + 1:06}"
         _save(folder / f"committed/{name}.sql", f"--! Previous: {previous or '-'}\n--! Hash: {digest}\n{message}\n{body.strip()}\n")

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from dbkit.postgres import catalog
@@ -27,7 +26,7 @@ def shop(scratch: Scratch) -> Scratch:
     return scratch
 
 
-@pytest.fixture(params=TOOLS.values(), ids=TOOLS.keys())
+@pytest.fixture(params=list(TOOLS.values()), ids=list(TOOLS))
 def tool(request: pytest.FixtureRequest) -> Tool:
     found: Tool = request.param
     return found
@@ -48,8 +47,9 @@ def psql(shop: Scratch, scripts: Sequence[str], folder: Path) -> None:
     for number, script in enumerate(scripts):
         (folder / f"{number}.sql").write_bytes(script.encode())
         arguments += ["-f", str(folder / f"{number}.sql"), "-c", "RESET ALL"]
+    conninfo = server.conninfo(shop.database_name("main"), "scratch_main_migrator")
     done = subprocess.run(
-        [server.binaries.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", server.conninfo(shop.database_name("main"), "scratch_main_migrator"), *arguments],
+        [server.binaries.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", conninfo, *arguments],
         env=os.environ | {"PGOPTIONS": "-c role=scratch_main_owner -c client_min_messages=warning"},
         capture_output=True,
         text=True,
@@ -99,7 +99,10 @@ def test_an_imported_history_makes_what_the_tool_made_and_can_be_taken_back(shop
         assert objects(shop) == complete
 
 
-@pytest.mark.parametrize("tool", [tool for tool in TOOLS.values() if tool.record], ids=[tool.name for tool in TOOLS.values() if tool.record])
+KEEPING = {name: tool for name, tool in TOOLS.items() if tool.record}
+
+
+@pytest.mark.parametrize("tool", list(KEEPING.values()), ids=list(KEEPING))
 def test_a_database_that_the_tool_kept_is_adopted_and_nothing_runs_twice(shop: Scratch, tool: Tool, tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     changes = written(tool, folder)

@@ -87,11 +87,11 @@ def _tell(call: Invocation, service: str, planned: Import, verb: str) -> None:
         call.output.event(service, verb, migration.name, note="; ".join(notes))
     for file in planned.routines:
         call.output.event(service, verb, str(file.path.relative_to(call.project.root)), note="; ".join(file.notes))
-    for left in planned.left:
+    for left in planned.reading.left:
         call.output.event(service, "left out", str(left.path), note=left.why)
     for doubt in planned.doubts:
         call.output.note(f"{doubt.where}: {doubt.text}", style="yellow")
-    counts = f"{len(planned.migrations)} migrations, {len(planned.routines)} repeatables, {len(planned.left)} left out"
+    counts = f"{len(planned.migrations)} migrations, {len(planned.routines)} repeatables, {len(planned.reading.left)} left out"
     call.output.line(f"{service}: {counts}, {len(planned.doubts)} need a person")
 
 
@@ -126,7 +126,7 @@ def _document(service: str, planned: Import, history: History | None, *, written
             for migration in planned.migrations
         ],
         "routines": [str(file.path) for file in planned.routines],
-        "left": [{"path": str(left.path), "why": left.why} for left in planned.left],
+        "left": [{"path": str(left.path), "why": left.why} for left in planned.reading.left],
         "doubts": [{"where": doubt.where, "text": doubt.text} for doubt in planned.doubts],
         "adopted": {"table": history.table, "last": history.last, "count": history.count} if history else None,
     }

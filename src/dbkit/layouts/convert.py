@@ -115,7 +115,7 @@ class _Script:
 
     @property
     def makes_roles(self) -> bool:
-        return any(objection.message.startswith("a role") for objection in self.objections(frozenset()))
+        return len(self.objections(frozenset())) > len(self.objections(frozenset({"roles"})))
 
     def objections(self, allow: frozenset[str]) -> list[statements.Objection]:
         return statements.objections(self.parsed, schema=self.place.schema, transactional=self.transactional, allow=allow)
@@ -170,7 +170,10 @@ def _convert(text: Text, place: Place) -> _Script:
         pieces = list(_pieces(text.sql))
     except (ScriptSyntaxError, ConfigurationError):
         return script  # the line is told when the finished file is looked at
-    script.notes += [*_unwrap(pieces), *_leave_out(pieces, place.schema)]
+    if _unwrap(pieces):
+        script.transactional = True
+        script.notes.append("its own BEGIN and COMMIT taken away")
+    script.notes += _leave_out(pieces, place.schema)
     script.sql = "".join(piece.text for piece in pieces)
     script.parsed = [piece.statement for piece in pieces if piece.statement]
     script.is_empty = not script.parsed
@@ -197,17 +200,18 @@ def _pieces(sql: str) -> Iterator[_Piece]:
     yield _Piece(sql[position:], None)
 
 
-def _unwrap(pieces: list[_Piece]) -> Iterator[str]:
-    """Take away one BEGIN … COMMIT around everything; settings may stand before it."""
+def _unwrap(pieces: list[_Piece]) -> bool:
+    """Take away one BEGIN … COMMIT around everything, and say whether there was one; settings may stand before it."""
     told = [piece for piece in pieces if piece.statement]
     control = [piece for piece in told if piece.statement and piece.statement.kind == "transaction_stmt"]
     if len(control) != 2 or control[1] is not told[-1] or [_control(piece) for piece in control] != ["begin", "commit"]:
-        return
+        return False
     before = told[: told.index(control[0])]
-    if all(piece.statement and piece.statement.kind == "variable_set_stmt" for piece in before):
-        for piece in control:
-            piece.leave_out()
-        yield "its own BEGIN and COMMIT taken away"
+    if not all(piece.statement and piece.statement.kind == "variable_set_stmt" for piece in before):
+        return False
+    for piece in control:
+        piece.leave_out()
+    return True
 
 
 def _control(piece: _Piece) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from dbkit.errors import ConfigurationError
 from dbkit.layouts.convert import Doubt, File, Place, convert_repeatable, convert_step
 from dbkit.layouts.readers import layout_of
-from dbkit.layouts.steps import Layout, Left, Reading, Step
+from dbkit.layouts.steps import Layout, Reading, Step
 from dbkit.project.manifest import Project
 from dbkit.source.files import load_migrations
 
@@ -45,10 +45,6 @@ class Import:
     @property
     def names(self) -> dict[str, str]:
         return {migration.step.id: migration.name for migration in self.migrations}
-
-    @property
-    def left(self) -> tuple[Left, ...]:
-        return self.reading.left
 
 
 def plan_import(project: Project, service: str, tool: str, folder: Path) -> Import:

@@ -147,7 +147,7 @@ def applied(connection: psycopg.Connection[tuple[Any, ...]], table: Composed, re
         if version is None:
             continue
         key = _version(version)
-        if kind == "BASELINE":
+        if kind.endswith("BASELINE"):
             found |= {step.id: Mark(step.id) for step in reading.steps if _version(step.id) <= key}
         elif kind == "DELETE" or kind.startswith("UNDO"):
             found.pop(_id(key), None)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg.sql import Composed
 
 NAME = re.compile(r"(?P<name>(?P<version>[0-9]+)_.*)\.(?P<kind>sql|go)")
-MARK = re.compile(r"(?m)^--[^\S\n]*\+goose[^\S\n]+(?P<mark>\S.*?)[^\S\n]*$")
+MARK = re.compile(r"(?mi)^--[^\S\n]*\+goose[^\S\n]+(?P<mark>\S.*?)[^\S\n]*$")
 VARIABLE = re.compile(r"\$\{?\w")
 
 

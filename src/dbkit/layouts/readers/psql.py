@@ -36,6 +36,7 @@ def read(folder: Path) -> Reading:
         for name in order
     ]
     refuse_repeated(steps)
+    strangers = [path for path in strangers if path not in includes.seen]
     left = [Left(path, "included by another file, where its text now stands") for path in sorted(includes.seen)]
     if order != sorted(order):
         left.append(Left(folder, f"numbers count, so {_first_difference(order)}: is that how you ran them?", doubt=True))

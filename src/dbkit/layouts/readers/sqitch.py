@@ -46,14 +46,16 @@ def read(folder: Path) -> Reading:
     project, changes = read_plan(read_source(plan), str(plan))
     places = {kind: folder / core[f"{kind}_dir"] if f"{kind}_dir" in core else top / kind for kind in ("deploy", "revert", "verify")}
     variables = {f"{kind}.variables": conf.get("core.variables", {}) | conf.get(f"{kind}.variables", {}) for kind in ("deploy", "revert")}
-    steps, used = [], {plan, folder / "sqitch.conf"}
+    includes = Includes(folder)
+    steps: list[Step] = []
+    used: set[Path] = set()
     for change in changes:
         paths = {kind: _script(place, change, core.get("extension", "sql")) for kind, place in places.items()}
         used |= set(paths.values())
-        steps.append(_step(change, changes, paths, variables, folder))
-    verifies = [path for path in files_in(places["verify"], deep=True) if path in used] if places["verify"].is_dir() else []
-    left = [Left(places["verify"], f"{len(verifies)} verify scripts: `dbkit test` runs tests of your own")] if verifies else []
-    strangers = [path for path in files_in(top, deep=True) if path not in used]
+        steps.append(_step(change, changes, paths, variables, includes))
+    there = {kind: files_in(place, deep=True) if place.is_dir() else [] for kind, place in places.items()}
+    left = [Left(places["verify"], "verify scripts: what they check, a test of your own can")] if there["verify"] else []
+    strangers = [path for path in there["deploy"] + there["revert"] if path not in used | includes.seen]
     return Reading(tuple(steps), {}, sort_out(strangers, f"the plan names no such change: {plan}", left), project)
 
 
@@ -96,11 +98,10 @@ def _script(folder: Path, change: Change, extension: str) -> Path:
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
-def _step(change: Change, changes: list[Change], paths: dict[str, Path], variables: dict[str, dict[str, str]], folder: Path) -> Step:
+def _step(change: Change, changes: list[Change], paths: dict[str, Path], variables: dict[str, dict[str, str]], includes: Includes) -> Step:
     deploy, revert = paths["deploy"], paths["revert"]
     if not deploy.is_file():
         raise ConfigurationError(f"change {change.id!r} of the plan has no deploy script", where=f"{deploy}:1")
-    includes = Includes(folder)
     return Step(
         id=change.id,
         name=deploy.relative_to(deploy.parents[change.name.count("/")]).with_suffix("").as_posix(),
