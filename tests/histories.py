@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scratch import Scratch
+
 BARE = "CREATE INDEX CONCURRENTLY"
 
 
@@ -29,6 +31,13 @@ class Change:
     @property
     def wraps(self) -> bool:
         return "BEGIN;\n" in self.up
+
+
+def in_public(scratch: Scratch) -> Scratch:
+    """Let the service live in `public`, as most tools' migrations take for granted."""
+    manifest = scratch.root / "dbkit.toml"
+    manifest.write_text(manifest.read_text().replace("[services.main]\n", '[services.main]\nschema = "public"\n'))
+    return scratch
 
 
 def history(count: int = 120) -> list[Change]:

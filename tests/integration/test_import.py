@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbkit.postgres import catalog
-from histories import TOOLS, Change, Tool, history
+from histories import TOOLS, Change, Tool, history, in_public
 from scratch import EMPTY, Scratch
 
 COUNT = 120
@@ -20,10 +20,7 @@ LAST = 15  # migrations that are taken back
 
 @pytest.fixture
 def shop(scratch: Scratch) -> Scratch:
-    """A project whose service lives in `public`, as most tools' migrations take for granted."""
-    manifest = scratch.root / "dbkit.toml"
-    manifest.write_text(manifest.read_text().replace("[services.main]\n", '[services.main]\nschema = "public"\n'))
-    return scratch
+    return in_public(scratch)
 
 
 @pytest.fixture(params=list(TOOLS.values()), ids=list(TOOLS))
