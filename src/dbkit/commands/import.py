@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from dbkit.layouts.readers import tools
 if TYPE_CHECKING:
     from dbkit.layouts.adopting import History
     from dbkit.layouts.importing import Import
+    from dbkit.migrate import Event
+    from dbkit.postgres.connect import Database
 
 
 @click.command("import")
@@ -49,7 +52,7 @@ def command(
     Example:  dbkit import db/migrations orders --from goose --adopt
     \b
     Exit codes: 0 done · 1 written, but something needs a person · 2 the folder or the history is
-    wrong, and nothing was written · 4 another run holds the lock
+    wrong: nothing was written or marked · 4 another run holds the lock
     """
     from dbkit.layouts.importing import is_written, plan_import, write_import
 
@@ -61,11 +64,16 @@ def command(
         raise ConfigurationError(
             f"{service} has migrations already, and an import overwrites nothing", hint="--adopt marks them as applied"
         )
-    if not there:
-        if not dry_run:
-            write_import(planned)
-        _tell(call, service, planned, "would write" if dry_run else "written")
-    history = _adopt(call, service, planned, url, lock_wait, dry_run=dry_run, yes=yes) if adopt else None
+    if adopt and not dry_run:
+        call.confirm(call.targets((service,), url), f"mark migrations of {service} as applied", yes=yes)
+    with call.reach_database(service, url) if adopt else nullcontext() as database:
+        history = _history(database, planned) if database else None
+        if not there:
+            if not dry_run:
+                write_import(planned)
+            _tell(call, service, planned, "would write" if dry_run else "written")
+        if database and history:
+            _mark(call, database, planned, history, lock_wait, dry_run=dry_run)
     if call.output.as_json:
         call.output.document(_document(service, planned, history, written=not (there or dry_run)))
     if planned.doubts and not there:
@@ -95,20 +103,26 @@ def _tell(call: Invocation, service: str, planned: Import, verb: str) -> None:
     call.output.line(f"{service}: {counts}, {len(planned.doubts)} need a person")
 
 
-def _adopt(call: Invocation, service: str, planned: Import, url: str | None, lock_wait: float, *, dry_run: bool, yes: bool) -> History:
+def _history(database: Database, planned: Import) -> History:
     from dbkit.layouts.adopting import read_history
+
+    with database.connect("import") as connection:
+        return read_history(connection, planned, database.target.schema)
+
+
+def _mark(call: Invocation, database: Database, planned: Import, history: History, lock_wait: float, *, dry_run: bool) -> None:
     from dbkit.migrate.baseline import baseline
 
     if not dry_run:
-        call.confirm(call.targets((service,), url), f"mark migrations of {service} as applied", yes=yes)
-    with call.reach_database(service, url) as database:
-        with database.connect("import") as connection:
-            history = read_history(connection, planned, database.target.schema)
-        if not dry_run:
-            reason = f"adopted from {planned.tool}: {history.table}"
-            baseline(database, call.run(), lambda _event: None, to=history.last, reason=reason, lock_wait=lock_wait)
-    call.output.event(service, "would mark" if dry_run else "baselined", f"{history.count} migrations", note=f"up to {history.last}")
-    return history
+        reason = f"adopted from {planned.tool}: {history.table}"
+        baseline(database, call.run(), lambda event: _listen(call, event), to=history.last, reason=reason, lock_wait=lock_wait)
+    call.output.event(
+        database.service, "would mark" if dry_run else "baselined", f"{history.count} migrations", note=f"up to {history.last}"
+    )
+
+
+def _listen(call: Invocation, event: Event) -> None:
+    call.output.note(f"{event.object}: {event.kind}: {event.text}")
 
 
 def _document(service: str, planned: Import, history: History | None, *, written: bool) -> dict[str, object]:
