@@ -125,4 +125,36 @@ def test_a_database_that_the_tool_kept_is_adopted_and_nothing_runs_twice(shop: S
     assert set(shop.states().values()) == {"applied"}
     assert adopted["count"] == len(shop.states())
     assert objects(shop) == before
+    if tool.name == "yoyo":
+        assert set(shop.states()) <= set(shop.column("SELECT migration_id FROM _yoyo_migration"))
     assert "adopted from" in str(shop.value("SELECT detail FROM dbkit.journal WHERE event = 'baselined' LIMIT 1"))
+
+
+def test_a_step_in_code_stops_a_new_database_until_somebody_writes_the_sql(shop: Scratch) -> None:
+    shop.write("theirs/V1__a.sql", "CREATE TABLE a ();")
+    shop.write("theirs/V2__Fill.java", "class V2__Fill {}")
+    shop.write("theirs/V3__b.sql", "CREATE TABLE b ();")
+    assert "V2__Fill.java is code" in shop.call("import", "theirs", "--from", "flyway", code=1).err
+
+    assert "a step in code stood here: V2__Fill.java" in shop.call("migrate", code=1).err
+    assert shop.states() == {"1__a": "applied", "2__Fill": "failed", "3__b": "pending"}
+
+    shop.write("migrations/main/2__Fill.sql", "-- irreversible: written by hand\nALTER TABLE a ADD i integer;")
+    shop.migrate()
+    assert set(shop.states().values()) == {"applied"}
+
+
+def test_a_dry_run_writes_nothing_and_says_what_it_would(shop: Scratch) -> None:
+    shop.write("theirs/1.1_a.up.sql", "BEGIN;\nCREATE TABLE a ();\nCOMMIT;\n")
+    shop.write("theirs/README.md", "x")
+    shop.call("import", "theirs", "--from", "golang-migrate", "--dry-run", code=2)
+    (shop.root / "theirs/1.1_a.up.sql").rename(shop.root / "theirs/1_a.up.sql")
+
+    done = shop.call("--format", "json", "import", "theirs", "main", "--from", "golang-migrate", "--dry-run", code=0)
+
+    assert not (shop.root / "migrations").exists()
+    document = json.loads(done.out)
+    (migration,) = document["migrations"]
+    assert (migration["id"], migration["name"], migration["changed"]) == ("1", "1_a", ["its own BEGIN and COMMIT taken away"])
+    assert [left["path"] for left in document["left"]] == ["theirs/README.md"]
+    assert not document["written"]

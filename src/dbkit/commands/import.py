@@ -54,7 +54,7 @@ def command(
     Exit codes: 0 done · 1 written, but something needs a person · 2 the folder or the history is
     wrong: nothing was written or marked · 4 another run holds the lock
     """
-    from dbkit.layouts.importing import is_written, plan_import, write_import
+    from dbkit.layouts.importing import is_written, plan_import
 
     service = service or _only_service(call)
     postgres_only(call, service)
@@ -69,9 +69,7 @@ def command(
     with call.reach_database(service, url) if adopt else nullcontext() as database:
         history = _history(database, planned) if database else None
         if not there:
-            if not dry_run:
-                write_import(planned)
-            _tell(call, service, planned, "would write" if dry_run else "written")
+            _write(call, service, planned, dry_run=dry_run)
         if database and history:
             _mark(call, database, planned, history, lock_wait, dry_run=dry_run)
     if call.output.as_json:
@@ -89,7 +87,12 @@ def _only_service(call: Invocation) -> str:
     return services[0]
 
 
-def _tell(call: Invocation, service: str, planned: Import, verb: str) -> None:
+def _write(call: Invocation, service: str, planned: Import, *, dry_run: bool) -> None:
+    from dbkit.layouts.importing import write_import
+
+    if not dry_run:
+        write_import(planned)
+    verb = "would write" if dry_run else "written"
     for migration in planned.migrations:
         notes = dict.fromkeys(note for file in migration.files for note in file.notes)
         call.output.event(service, verb, migration.name, note="; ".join(notes))

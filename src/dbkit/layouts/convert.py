@@ -66,6 +66,10 @@ def convert_step(step: Step, stem: Path, depends: Iterable[str], place: Place) -
             File(path, CODE.format(name=name), (), (Doubt(f"{path}:4", f"{step.path.name} is code: write the SQL that does the same"),))
         ]
     up, down = _convert(step.up, place), _convert(step.down, place) if step.down else None
+    for script in (up, down):
+        if script and script.transactional and (reason := _no_transaction(script.parsed)):
+            script.transactional = False
+            script.notes.append(f"`transactional: false`, since {reason}")
     reason = step.irreversible
     if down and down.is_empty and not up.is_empty:
         down, reason = None, "its way back is empty"
@@ -82,8 +86,10 @@ def convert_step(step: Step, stem: Path, depends: Iterable[str], place: Place) -
 
 
 def convert_repeatable(text: Text, path: Path, place: Place) -> File:
-    """Return a repeatable as a routine of the after phase."""
-    return _convert(text, place).file(path, [], ROUTINE_HEADERS)
+    """Return a repeatable as a routine of the after phase, all of which are deployed in one transaction."""
+    script = _convert(text, place)
+    script.transactional = True
+    return script.file(path, [], ROUTINE_HEADERS)
 
 
 @dataclass(slots=True)
@@ -148,10 +154,7 @@ class _Script:
             yield objection.line, f"{objection.message}: {objection.hint}"
         owners = [statement.line for statement in self.parsed if _changes_owner(statement)]
         if owners:
-            yield (
-                owners[0],
-                f"{len(owners)} of its statements change an owner: all objects belong to the service's owner role, leave them out",
-            )
+            yield owners[0], f"{len(owners)} of its statements change an owner: leave them out, all objects are the owner role's"
         for statement in self.parsed:
             for table in self.place.tables:
                 if "_" in table and re.search(rf"\b{table}\b", statement.text):
@@ -177,9 +180,6 @@ def _convert(text: Text, place: Place) -> _Script:
     script.sql = "".join(piece.text for piece in pieces)
     script.parsed = [piece.statement for piece in pieces if piece.statement]
     script.is_empty = not script.parsed
-    if script.transactional and (reason := _no_transaction(script.parsed)):
-        script.transactional = False
-        script.notes.append(f"`transactional: false`, since {reason}")
     return script
 
 

@@ -153,6 +153,10 @@ def test_a_repeatable_knows_a_routines_headers_only() -> None:
     assert found.text == "-- transactional: x\n -- phase: y\nCREATE VIEW app.v AS SELECT 1;"
 
 
+def test_a_repeatable_that_cant_be_in_a_transaction_needs_a_person() -> None:
+    assert convert_repeatable(Text("VACUUM;", transactional=False), Path("r/v.sql"), PLACE).doubts
+
+
 # names
 
 
