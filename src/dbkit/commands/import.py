@@ -89,6 +89,7 @@ def _only_service(call: Invocation) -> str:
 
 def _write(call: Invocation, service: str, planned: Import, *, dry_run: bool) -> None:
     from dbkit.layouts.importing import write_import
+    from dbkit.report.console import relative
 
     if not dry_run:
         write_import(planned)
@@ -101,7 +102,7 @@ def _write(call: Invocation, service: str, planned: Import, *, dry_run: bool) ->
     for left in planned.reading.left:
         call.output.event(service, "left out", str(left.path), note=left.why)
     for doubt in planned.doubts:
-        call.output.note(f"{doubt.where}: {doubt.text}", style="yellow")
+        call.output.note(f"{relative(doubt.where)}: {doubt.text}", style="yellow")
     counts = f"{len(planned.migrations)} migrations, {len(planned.routines)} repeatables, {len(planned.reading.left)} left out"
     call.output.line(f"{service}: {counts}, {len(planned.doubts)} need a person")
 

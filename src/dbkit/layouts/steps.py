@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from psycopg.sql import Composed
 
 
+SHOWN = 5  # of a list of files in an error
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """The SQL of one direction; `notes` say what the reader changed in it, `doubts` what it could not."""
@@ -104,7 +107,7 @@ def sort_out(strangers: Iterable[Path], known: str, left: Iterable[Left] = ()) -
     """
     others = list(strangers)
     if unseen := [path for path in others if ".sql" in path.name.lower()]:
-        names = "\n".join(f"  {path}" for path in unseen)
+        names = "\n".join(f"  {path}" for path in unseen[:SHOWN]) + (f"\n  and {len(unseen) - SHOWN} more" if unseen[SHOWN:] else "")
         raise ConfigurationError(
             f"SQL under a name that the tool does not know:\n{names}", hint=f"{known}; rename it, or take it out of the folder"
         )
