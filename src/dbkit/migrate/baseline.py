@@ -64,7 +64,7 @@ def baseline(
 
             def mark() -> None:
                 for migration in chosen:
-                    journal.mark(work.connection, run, database.target.schema, migration.name, "apply")
+                    journal.mark(work.connection, run, database.target.schema, migration.name, "mark")
                     record(work.connection, run, "baselined", migration, {"reason": reason} | (detail or {}))
 
             run_in_transaction(work.session, name="the baseline", text="", source=None, mark=mark)

@@ -203,14 +203,15 @@ def happened(connection: psycopg.Connection[tuple[Any, ...]], run: Run, event: s
 
 
 def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: str) -> None:
-    """Tell yoyo's tables: `apply` marks the migration, `rollback` takes the mark away."""
+    """Tell yoyo's tables: `apply` sets the mark, `mark` too where yoyo has not set it already, `rollback` takes it away."""
     from psycopg import sql as compose
 
     digest = text_hash(name)  # yoyo's id of a migration is the hash of its file's stem
     into = compose.Identifier(schema)
-    if operation == "apply":
+    if operation in {"apply", "mark"}:
+        kept = compose.SQL("ON CONFLICT DO NOTHING" if operation == "mark" else "")
         connection.execute(
-            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC')").format(into), [digest, name]
+            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC') {}").format(into, kept), [digest, name]
         )
     else:
         connection.execute(compose.SQL("DELETE FROM {}._yoyo_migration WHERE migration_hash = %s").format(into), [digest])

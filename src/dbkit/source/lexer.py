@@ -77,7 +77,7 @@ def pieces(script: str) -> Iterator[Piece]:
     start = position = 0
     statement = _Statement([])
     while match := TOKEN.match(script, position):
-        position = _end_of(script, match)
+        position = end_of(script, match)
         if match.lastgroup == "word":
             statement.word(match.group().lower())
         elif match.lastgroup == "open":
@@ -96,7 +96,7 @@ def pieces(script: str) -> Iterator[Piece]:
         yield Piece("sql", script[start:], start)
 
 
-def _end_of(script: str, match: re.Match[str]) -> int:
+def end_of(script: str, match: re.Match[str]) -> int:
     """Return where the text ends that begins there."""
     text = match.group()
     if match.lastgroup == "dollar":

@@ -160,7 +160,7 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
             )
         case "create_schema_stmt" if node.schemaname == schema:
             return f"dbkit makes the service's schema {schema!r} itself", "remove the statement"
-        case "drop_stmt" if schema in _dropped_schemas(node):
+        case "drop_stmt" if schema in dropped_schemas(node):
             return f"dbkit owns the service's schema {schema!r}", "remove the statement: drop what is in it"
         case "rename_stmt" if node.subname == schema and "SCHEMA" in statement.text.upper():
             return f"dbkit owns the service's schema {schema!r}", "remove the statement"
@@ -200,7 +200,8 @@ def _adds_unnamed_constraint(node: Any) -> bool:
     return any(c.alter_table_cmd.subtype == adds and not getattr(c.alter_table_cmd, "def").constraint.conname for c in node.cmds)
 
 
-def _dropped_schemas(node: Any) -> list[str]:
+def dropped_schemas(node: Any) -> list[str]:
+    """Return the schemas that a DROP names."""
     import postgast
 
     if node.remove_type != postgast.pg_query_pb2.OBJECT_SCHEMA:
