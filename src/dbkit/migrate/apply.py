@@ -19,6 +19,8 @@ from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
 
 if TYPE_CHECKING:
+    import threading
+
     import psycopg
 
     from dbkit.postgres.connect import Database
@@ -27,11 +29,19 @@ if TYPE_CHECKING:
 
 
 def migrate(
-    database: Database, run: Run, listener: Listener, *, to: str | None = None, lock_wait: float = 60.0, sources: Sources | None = None
+    database: Database,
+    run: Run,
+    listener: Listener,
+    *,
+    to: str | None = None,
+    lock_wait: float = 60.0,
+    sources: Sources | None = None,
+    halt: threading.Event | None = None,
 ) -> Plan:
     """Bring one service's database up to its files; return what was done.
 
-    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before.
+    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before; `halt`
+    interrupts a run in a thread.
     """
     watcher, pooled = open_watcher(database, "migrate")
     with watcher:
@@ -42,7 +52,7 @@ def migrate(
         for planned in plan.migrations:
             if planned.migration.backfill or not planned.migration.transactional:
                 refuse_pooled(pooled=pooled, what=planned.migration.id, where=f"{planned.migration.path}:1")
-        with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait) as work:
+        with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait, halt=halt) as work:
             prepare(work)
             plan = make_plan(database, watcher, to=to, sources=plan.sources)
             Execution(work, deployed_after(watcher, plan.state)).execute(plan, to)

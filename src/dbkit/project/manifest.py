@@ -40,11 +40,29 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rules: dict[str, Rule] = {}
 
 
+class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What prints names, one a line or row: a command, or a query at `url` (the service's own database, if it says nothing)."""
+
+    command: str | None = None
+    query: str | None = None
+    url: str | None = None
+
+
+class Targets(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`targets`: the databases of a service by their URLs, listed or printed, or the schemas of its one database."""
+
+    urls: tuple[str, ...] | None = None
+    schemas: tuple[Name, ...] | Listing | None = None
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[environments.NAME.services.NAME]: where one service lives."""
+    """[environments.NAME.services.NAME]: where one service lives; `canary` and `jobs` are for many targets."""
 
     url: str | None = None
     migrate_url: str | None = None
+    targets: Targets | None = None
+    canary: Annotated[int, msgspec.Meta(ge=0)] = 1
+    jobs: Annotated[int, msgspec.Meta(ge=1)] = 8
 
 
 class MigrateException(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,8 +146,8 @@ class Project:
         return self.manifest.project.name
 
     def service(self, name: str) -> Service:
-        """Return the service, or raise a usage error that names the nearest spelling."""
-        known = self.manifest.services
+        """Return the service of `SERVICE` or `SERVICE@TARGET`, or raise a usage error that names the nearest spelling."""
+        known, name = self.manifest.services, bare(name)
         if name not in known:
             raise ConfigurationError(
                 f"no service {name!r} in {self.root / MANIFEST}{nearest(name, list(known))}",
@@ -138,19 +156,24 @@ class Project:
         return known[name]
 
     def schema(self, name: str) -> str:
-        return self.service(name).schema or name
+        return self.service(name).schema or bare(name)
 
     def database(self, name: str) -> str:
-        return self.service(name).database or name
+        return self.service(name).database or bare(name)
 
     def folder(self, name: str, kind: Literal["migrations", "routines", "scripts", "seeds", "tests"]) -> Path:
         """Return the folder of that kind of source; it need not exist."""
         default = {"routines": "schemas", "scripts": "lua"}.get(kind, kind)
-        return self.root / (getattr(self.service(name), kind) or f"{default}/{name}")
+        return self.root / (getattr(self.service(name), kind) or f"{default}/{bare(name)}")
 
     def role(self, service: str, kind: str) -> str:
         """Return `<project>_<service>_<kind>`; kinds are those of ROLE_KINDS."""
-        return f"{self.name}_{service}_{kind}"
+        return f"{self.name}_{bare(service)}_{kind}"
+
+
+def bare(service: str) -> str:
+    """Return the service of `SERVICE@TARGET`; its targets share files and roles."""
+    return service.partition("@")[0]
 
 
 MANIFEST = "dbkit.toml"
@@ -190,6 +213,24 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
+TARGETS = """targets = { urls = ["postgresql://…", …] }
+targets = { command = "ops/list-shards order" }
+targets = { query = "SELECT dsn FROM shards", url = "postgresql://…" }
+targets = { schemas = ["tenant_a", …] } or { schemas = { query = "SELECT name FROM tenants" } }"""
+
+
+def _objection(targets: Targets, service: Service) -> str | None:
+    """Say what is wrong with targets that the types allow."""
+    if service.engine != "postgres":
+        return "can't be: a service on Redis has one"
+    listing = targets.schemas if isinstance(targets.schemas, Listing) else targets
+    if sum(way is not None for way in (targets.urls, targets.command, targets.query, targets.schemas)) != 1:
+        return "need one of urls, command, query and schemas"
+    if listing is not targets and (listing.command is None) == (listing.query is None):
+        return "need one of command and query to list the schemas"
+    return "have a url, which belongs to a query" if listing.url and not listing.query else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Converts table by table, so that an error can say which one it is in."""
@@ -204,6 +245,8 @@ class _Reader:
             self.convert(service, Service, "services", name)
         for name, environment in self.table(raw, "environments").items():
             for inner, endpoint in self.table(environment, "services", "environments", name).items():
+                if isinstance(endpoint, dict) and "targets" in endpoint:
+                    self.convert(endpoint["targets"], Targets, "environments", name, "services", inner, "targets")
                 self.convert(endpoint, Endpoint, "environments", name, "services", inner)
             self.convert(environment, Environment, "environments", name)
         for name, threshold in self.table(raw.get("health"), "thresholds", "health").items():
@@ -274,11 +317,15 @@ class _Reader:
         """Refuse what the types can't express: names that point at nothing."""
         services, environments = manifest.services, manifest.environments
         for name, environment in environments.items():
-            for inner in environment.services:
+            for inner, endpoint in environment.services.items():
                 if inner not in services:
                     raise ConfigurationError(
                         f"environment {name!r} names a service that is not there: {inner!r}{nearest(inner, list(services))}",
                         where=self.where("environments", name, "services", inner),
+                    )
+                if endpoint.targets and (wrong := _objection(endpoint.targets, services[inner])):
+                    raise ConfigurationError(
+                        f"targets of {inner!r} {wrong}", where=self.where("environments", name, "services", inner, "targets"), hint=TARGETS
                     )
             if environment.server and environment.url:
                 raise ConfigurationError(
