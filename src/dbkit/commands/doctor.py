@@ -103,4 +103,6 @@ def _masked(value: object) -> object:
 
     if isinstance(value, dict):
         return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(item) for item in value]
     return mask(value) if isinstance(value, str) else value
