@@ -98,7 +98,7 @@ def _name(url: str, which: str) -> str:
     host, port, database = (str(given.get(key) or "") for key in ("host", "port", "dbname"))
     if host.startswith("/"):
         host = ""
-    if host and port not in {"", "5432"}:
+    if host and set(port.split(",")) - {"", "5432"}:
         host = f"{host}:{port}"
     return "/".join(filter(None, (host, database))) or str(given.get("service") or "default")
 
