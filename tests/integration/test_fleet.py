@@ -146,7 +146,7 @@ def test_a_release_over_two_hundred_databases(two_hundred: Fleet) -> None:
     until(lambda: 30 < len(record.read_text().splitlines()) < 150)
     child.kill()
     child.wait()
-    done = len(record.read_text().splitlines()) - 1
+    done = len(record.read_text().splitlines())
     found = fleet.migrate("--resume")
     assert found["counts"]["done before"] == done < 200
     assert set(states(found).values()) <= {"done before", "applied", "up to date"}

@@ -54,13 +54,18 @@ class Invocation:
 
         return Run(environment_of(self.project, self.environment)[0], git_commit(self.project.root))
 
+    def services(self, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
+        """Return the services, whether they have many targets or one: for what concerns their files, or their server."""
+        from dbkit.project.target import targets
+
+        return targets(self.project, self.environment, services, url)
+
     def targets(self, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
         """Return the targets of the services (SERVICE, or SERVICE@TARGET for one of many); they are listed once a run."""
         from dbkit.fleet.members import members
-        from dbkit.project.target import targets
 
         if (services, url) not in self._listed:
-            self._listed[services, url] = members(targets(self.project, self.environment, services, url), services)
+            self._listed[services, url] = members(self.services(services, url), services)
         return self._listed[services, url]
 
     def target(self, service: str, url: str | None = None) -> Target:

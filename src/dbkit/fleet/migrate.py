@@ -11,9 +11,11 @@ from dbkit.errors import DbkitError, InterruptedRunError, LockedError, Unreachab
 from dbkit.fleet.glance import Glance, Library, glance
 from dbkit.fleet.lanes import Halt, over
 from dbkit.fleet.record import record_of, release
-from dbkit.migrate import Event, make_plan, migrate
+from dbkit.migrate import Event, make_plan
+from dbkit.migrate.apply import migrate_over
 from dbkit.migrate.plan import find
 from dbkit.postgres.connect import authority, server_error
+from dbkit.postgres.session import open_watcher
 from dbkit.project.manifest import ROLE_KINDS
 
 if TYPE_CHECKING:
@@ -144,14 +146,23 @@ class Rollout:
             heard(database.name, event)
 
         def work() -> Outcome:
-            with database.connect("migrate") as connection:
-                who = authority(connection, database.target)
-                seen, _ = glance(database, connection, who)
-            if seen in self.current:
-                return Outcome(database.name, "up to date")
-            options, sources = self.options, self.library.sources(database, who.roles)
-            halt = self.halt.event
-            plan = migrate(database, run, listen, to=options.to, lock_wait=options.lock_wait, sources=sources, halt=halt)
+            watcher, pooled = open_watcher(database, "migrate")
+            with watcher:
+                who = authority(watcher, database.target)
+                seen, _ = glance(database, watcher, who)
+                if seen in self.current:
+                    return Outcome(database.name, "up to date")
+                plan = migrate_over(
+                    watcher,
+                    database,
+                    run,
+                    listen,
+                    pooled=pooled,
+                    to=self.options.to,
+                    lock_wait=self.options.lock_wait,
+                    sources=self.library.sources(database, who.roles),
+                    halt=self.halt.event,
+                )
             if not plan.is_empty:
                 return Outcome(database.name, "applied", tuple(migrations), tuple(dict.fromkeys(routines)))
             self.current.add(seen)

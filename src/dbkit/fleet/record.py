@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,28 +25,35 @@ def release(sources: Sources, to: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A file: the release in its first line, then a line for each target that is done, written as it is."""
+    """A file with a line for each target that is done, written as it is, and what it was done with.
+
+    It saves work and nothing hangs on it: where it can't be kept, --resume asks every target.
+    """
 
     path: Path
     release: str
 
     def read(self) -> set[str]:
-        """Return the targets that are done; none where the last run was about something else."""
+        """Return the targets that are done with this release."""
         try:
-            first, *names = self.path.read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError):
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except OSError:
             return set()
-        return set(names) if first == self.release else set()
+        return {name for release, _, name in (line.partition(" ") for line in lines) if release == self.release}
 
     def begin(self, done: set[str]) -> None:
         """Start anew, with what is done already."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(f"{line}\n" for line in (self.release, *sorted(done))), encoding="utf-8")
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text("".join(self._line(name) for name in sorted(done)), encoding="utf-8")
 
     def add(self, name: str) -> None:
         """Write that one more is done."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{name}\n")
+        with suppress(OSError), self.path.open("a", encoding="utf-8") as file:
+            file.write(self._line(name))
+
+    def _line(self, name: str) -> str:
+        return f"{self.release} {name}\n"
 
 
 def record_of(target: Target, about: str) -> Record:
