@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dbkit.testing.plugin import server_settings
 from scratch import Outcome, Pool, Scratch, until
 
 CANARY = "c4nary-of-the-fl33t"
+GATE = 7
 
 
 @dataclass
@@ -155,17 +157,19 @@ def test_a_release_over_two_hundred_databases(two_hundred: Fleet) -> None:
 
 def test_as_many_targets_are_under_way_as_jobs_say(six: Fleet) -> None:
     six.describe("canary = 0")
-    six.scratch.migration("0001_a", "SELECT pg_sleep(1);")
-    query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'"
+    six.scratch.migration("0001_a", f"SELECT pg_advisory_xact_lock({GATE});")
+    query = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {GATE} AND NOT granted"
+    with ExitStack() as gates:
+        for name in six.names:
+            gate = gates.enter_context(psycopg.connect(six.pool.server.conninfo(name)))
+            gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = six.scratch.start("migrate", "--jobs", "3")
+        until(lambda: six.execute("postgres", query)[0][0] >= 3)
+        time.sleep(0.5)
+        waiting = six.execute("postgres", query)
 
-    child = six.scratch.start("migrate", "--jobs", "3")
-    seen = set()
-    while child.poll() is None:
-        seen.add(six.execute("postgres", query)[0][0])
-        time.sleep(0.02)
-
-    assert child.returncode == 0
-    assert max(seen) == 3
+    assert child.wait(60) == 0
+    assert waiting == [(3,)]
 
 
 def test_no_more_are_begun_after_so_many_failures(six: Fleet) -> None:
@@ -238,7 +242,7 @@ def test_a_run_that_waits_for_another_one_can_be_interrupted(six: Fleet) -> None
         assert "waiting: pid" in child.stderr.readline()
         child.send_signal(signal.SIGTERM)
 
-        assert child.wait(10) == 143
+        assert child.wait(30) == 143
 
 
 def test_a_target_that_another_run_has_is_locked(six: Fleet) -> None:
@@ -338,6 +342,31 @@ def test_a_notice_that_every_target_gives_is_shown_once(six: Fleet) -> None:
     six.scratch.migration("0001_a", "DO $$ BEGIN RAISE NOTICE 'look here'; END $$;")
 
     assert six.scratch.call("migrate", code=0).err.count("look here") == 1
+
+
+def test_a_query_lists_the_databases(six: Fleet) -> None:
+    one_table(six.scratch)
+    rows = ", ".join(f"('{six.url(name)}')" for name in six.names[:2])
+    six.execute(six.names[5], f"CREATE TABLE shards (dsn text); INSERT INTO shards VALUES {rows}; GRANT SELECT ON shards TO PUBLIC")
+    listing = f'{{ query = "SELECT dsn FROM shards ORDER BY dsn", url = "{six.url(six.names[5])}" }}'
+    six.scratch.describe(more=f"[environments.here.services.main]\ntargets = {listing}\n")
+
+    assert states(six.migrate()) == dict.fromkeys(sorted(six.names[:2]), "applied")
+    six.execute(six.names[5], "DROP TABLE shards")
+    told = six.scratch.call("-vv", "migrate", code=1)
+    assert "the query for the targets of 'main' failed: relation \"shards\" does not exist" in told.err
+    assert CANARY not in told.out + told.err
+
+
+def test_a_protected_environment_asks_before_the_whole_fleet(six: Fleet) -> None:
+    six.scratch.describe(
+        environment=f"{six.scratch.environment()}\nprotected = true",
+        more=f"[environments.here.services.main]\ntargets = {{ urls = {[six.url(name) for name in six.names]} }}\n",
+    )
+    one_table(six.scratch)
+
+    assert "is protected" in six.scratch.run("migrate", code=2).err
+    assert six.migrate("--yes")["counts"] == {"applied": 6}
 
 
 # schemas of one database

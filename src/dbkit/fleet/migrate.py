@@ -11,8 +11,7 @@ from dbkit.errors import DbkitError, InterruptedRunError, LockedError, Unreachab
 from dbkit.fleet.glance import Glance, Library, glance
 from dbkit.fleet.lanes import Halt, over
 from dbkit.fleet.record import record_of, release
-from dbkit.migrate import Event, make_plan
-from dbkit.migrate.apply import migrate_over
+from dbkit.migrate import Event, make_plan, migrate
 from dbkit.migrate.plan import find
 from dbkit.postgres.connect import authority, server_error
 from dbkit.postgres.session import open_watcher
@@ -135,41 +134,36 @@ class Rollout:
 
     def apply(self, database: Database, run: Run, heard: Heard) -> Outcome:
         """Bring one target up to the files. Whatever happens there is its outcome."""
-        migrations: list[str] = []
-        routines: list[str] = []
+        told: list[Event] = []
 
         def listen(event: Event) -> None:
-            if event.kind == "applied":
-                migrations.append(event.object)
-            elif event.kind == "deployed":
-                routines.append(event.object)
+            told.append(event)
             heard(database.name, event)
 
         def work() -> Outcome:
-            watcher, pooled = open_watcher(database, "migrate")
-            with watcher:
+            opened = open_watcher(database, "migrate")
+            with opened[0] as watcher:
                 who = authority(watcher, database.target)
                 seen, _ = glance(database, watcher, who)
                 if seen in self.current:
                     return Outcome(database.name, "up to date")
-                plan = migrate_over(
-                    watcher,
+                sources, options = self.library.sources(database, who.roles), self.options
+                migrate(
                     database,
                     run,
                     listen,
-                    pooled=pooled,
-                    to=self.options.to,
-                    lock_wait=self.options.lock_wait,
-                    sources=self.library.sources(database, who.roles),
+                    to=options.to,
+                    lock_wait=options.lock_wait,
+                    sources=sources,
+                    opened=opened,
                     halt=self.halt.event,
                 )
-            if not plan.is_empty:
-                return Outcome(database.name, "applied", tuple(migrations), tuple(dict.fromkeys(routines)))
+            if any(event.kind == "finished" for event in told):
+                return Outcome(database.name, "applied", routines=_named(told, "deployed"))
             self.current.add(seen)
             return Outcome(database.name, "up to date")
 
-        outcome = self._attempt(database, work)
-        return replace(outcome, migrations=tuple(migrations)) if outcome.error else outcome
+        return replace(self._attempt(database, work), migrations=_named(told, "applied"))
 
     def look(self, database: Database) -> Outcome:
         """Say what is pending on one target."""
@@ -202,6 +196,11 @@ class Rollout:
         except psycopg.Error as exc:
             outcome = _ended(database, server_error(exc, doing="the server refused"))
         return replace(outcome, seconds=time.monotonic() - started)
+
+
+def _named(events: list[Event], kind: str) -> tuple[str, ...]:
+    """Return what the events of a kind are about; what was tried again, once."""
+    return tuple(dict.fromkeys(event.object for event in events if event.kind == kind))
 
 
 def _ended(database: Database, exc: DbkitError) -> Outcome:

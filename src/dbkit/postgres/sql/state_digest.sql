@@ -4,7 +4,10 @@ SELECT
         E'\n',
         (SELECT max(v.version) FROM dbkit.version AS v),
         string_agg(
-            concat_ws(' ', s.object, s.kind, s.event, coalesce(s.text_hash, '-'), coalesce(s.checksum, '-')),
+            concat_ws(
+                ' ', s.object, s.kind, s.event, coalesce(s.text_hash, '-'), coalesce(s.checksum, '-'),
+                s.detail - ARRAY['rows', 'chunks']
+            ),
             E'\n' ORDER BY s.object COLLATE "C"
         ),
         (SELECT string_agg(h.object, E'\n' ORDER BY h.object COLLATE "C") FROM ({half_undone}) AS h)
