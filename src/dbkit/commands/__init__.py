@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +33,7 @@ class Invocation:
     format: str
     verbose: int
     quiet: bool
+    _listed: dict[tuple[tuple[str, ...], str | None], list[Target]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def project(self) -> Project:
@@ -53,10 +54,28 @@ class Invocation:
 
         return Run(environment_of(self.project, self.environment)[0], git_commit(self.project.root))
 
-    def targets(self, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
+    def services(self, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
+        """Return the services, whether they have many targets or one: for what concerns their files, or their server."""
         from dbkit.project.target import targets
 
         return targets(self.project, self.environment, services, url)
+
+    def targets(self, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
+        """Return the targets of the services (SERVICE, or SERVICE@TARGET for one of many); they are listed once a run."""
+        from dbkit.fleet.members import members
+
+        if (services, url) not in self._listed:
+            self._listed[services, url] = members(self.services(services, url), services)
+        return self._listed[services, url]
+
+    def target(self, service: str, url: str | None = None) -> Target:
+        """Return the one target that is meant. Raises ConfigurationError where there are many, and names them."""
+        found = self.targets((service,), url)
+        if len(found) > 1 or found[0].fleet:
+            from dbkit.fleet.members import named
+
+            raise ConfigurationError(f"which target of {service!r}? this is done to one at a time", hint=named(found))
+        return found[0]
 
     @contextmanager
     def reach(self, services: tuple[str, ...] = (), url: str | None = None) -> Iterator[list[Database | Store]]:
@@ -64,14 +83,19 @@ class Invocation:
 
         PostgreSQL services come first, in the manifest's order, then those on Redis.
         """
+        with self.hold(self.targets(services, url)) as reached:
+            yield reached
+
+    @contextmanager
+    def hold(self, targets: list[Target]) -> Iterator[list[Database | Store]]:
+        """Hold the servers of the targets for the time of a command."""
         with ExitStack() as stack:
-            chosen = sorted(self.targets(services, url), key=lambda target: target.engine == "redis")
-            yield [*_databases(stack, chosen), *_stores(stack, chosen)]
+            yield [*_databases(stack, targets), *_stores(stack, targets)]
 
     @contextmanager
     def reach_one(self, service: str, url: str | None = None) -> Iterator[Database | Store]:
-        """Hold the server of one service."""
-        with self.reach((service,), url) as reached:
+        """Hold the server of one target."""
+        with self.hold([self.target(service, url)]) as reached:
             yield reached[0]
 
     @contextmanager
@@ -108,10 +132,12 @@ def _databases(stack: ExitStack, targets: list[Target]) -> list[Database]:
     if embedded:
         from dbkit.postgres import embedded as local
         from dbkit.postgres.roles import prepare_cluster
+        from dbkit.project.manifest import bare
 
         first = embedded[0]
         server = stack.enter_context(local.running_server(local.embedded_server(first.project.root, first.environment, first.settings)))
-        prepare_cluster(server.conninfo("postgres"), first.project, [target.service for target in embedded])
+        services = dict.fromkeys(bare(target.service) for target in embedded)
+        prepare_cluster(server.conninfo("postgres"), first.project, list(services))
     return [Database(target, None if target.url else server) for target in chosen]
 
 
@@ -144,6 +170,16 @@ def _remember_scripts(store: Store) -> None:
         found = loaded(client, project, service, scripts)
         if found.library and found.missing:
             load(client, project, service, scripts)
+
+
+def by_service(reached: list[Database | Store]) -> Iterator[list[Database | Store]]:
+    """Yield all targets of a service that has many together, any other place alone."""
+    from itertools import groupby
+
+    from dbkit.project.manifest import bare
+
+    for _, places in groupby(reached, key=lambda place: bare(place.service) if place.target.fleet else place.name):
+        yield list(places)
 
 
 def invocation(function: F) -> F:

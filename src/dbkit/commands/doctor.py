@@ -39,7 +39,7 @@ def command(call: Invocation, services: tuple[str, ...]) -> None:
     elif not call.output.quiet:
         call.output.line()
         for target in call.targets(services):
-            call.output.line(f"{target.service}: {target.engine}, environment {target.environment}, {target.shown}, schema {target.schema}")
+            call.output.line(f"{target.name}: {target.engine}, environment {target.environment}, {target.shown}, schema {target.schema}")
     states = {row[1] for row in rows}
     if "unreachable" in states:
         raise click.exceptions.Exit(3)
@@ -66,9 +66,9 @@ def _machine() -> list[list[str]]:
 def _target(call: Invocation, target: Target) -> list[list[str]]:
     from dbkit.errors import DbkitError
 
-    name = f"{target.service} ({target.shown})"
+    name = f"{target.name} ({target.shown})"
     try:
-        with call.reach_one(target.service) as place:
+        with call.hold([target]) as (place,):
             return _reached(name, place)
     except DbkitError as exc:
         return [[name, "unreachable", exc.message.splitlines()[0]]]
@@ -87,10 +87,10 @@ def _reached(name: str, place: object) -> list[list[str]]:
         rows = [[name, "ok", f"PostgreSQL {who.version}, as {who.session}"]]
         if who.alone:
             lost = "one role does everything: objects and journal have the same owner, so a script could write the journal"
-            rows.append([f"{place.service}: roles", "warning", f"{lost}; no {place.target.role('owner')} here"])
+            rows.append([f"{place.name}: roles", "warning", f"{lost}; no {place.target.role('owner')} here"])
         url = place.target.url
         if url and not connection.pgconn.ssl_in_use and not _is_local(connection.info.host):
-            rows.append([f"{place.service}: TLS", "warning", "the connection is not encrypted; put sslmode=verify-full into the URL"])
+            rows.append([f"{place.name}: TLS", "warning", "the connection is not encrypted; put sslmode=verify-full into the URL"])
     return rows
 
 
@@ -103,4 +103,6 @@ def _masked(value: object) -> object:
 
     if isinstance(value, dict):
         return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(item) for item in value]
     return mask(value) if isinstance(value, str) else value

@@ -21,7 +21,7 @@ def command(call: Invocation) -> None:
     from dbkit.postgres import embedded
     from dbkit.redis import server as valkey
 
-    targets = [target for target in call.targets() if target.url is None]
+    targets = [target for target in call.services() if target.url is None]
     busy = []
     for engine in sorted({target.engine for target in targets}):
         target = next(t for t in targets if t.engine == engine)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbkit.commands import Invocation, invocation, services_argument, url_option, yes_option
+from dbkit.commands import Invocation, by_service, invocation, services_argument, url_option, yes_option
 
 if TYPE_CHECKING:
+    from dbkit.fleet.migrate import Options
     from dbkit.migrate import Event, Plan
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
@@ -23,6 +24,16 @@ HEAD = 32  # digits of a hash that are shown: a line's worth, and more than anyb
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if anything is pending.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
 @click.option("--lock-wait", type=float, default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another run.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Targets at a time, of a service that has many.")
+@click.option(
+    "--max-failures",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Begin no more targets after so many have failed.",
+)
+@click.option("--resume", is_flag=True, help="Only the targets that the last run did not finish; the others are not even asked.")
 @url_option
 @yes_option
 @invocation
@@ -31,10 +42,13 @@ def command(
     services: tuple[str, ...],
     to: str | None,
     lock_wait: float,
+    jobs: int | None,
+    max_failures: int,
     url: str | None,
     *,
     check: bool,
     dry_run: bool,
+    resume: bool,
     yes: bool,
 ) -> None:
     """Apply what is pending: migrations, then changed routines and scripts.
@@ -43,25 +57,70 @@ def command(
     Each migration is one transaction together with its mark in the journal: killed at any
     moment, it is in or it is not, and running this again goes on.
     \b
+    Where a service has many targets, the canaries come first, then the others side by side.
+    \b
     Example:  dbkit migrate order --dry-run
     \b
     Exit codes: 0 done, or nothing to do · 1 a migration failed, or --check found work ·
     2 a file is wrong, nothing was changed · 4 another run holds the lock
     """
+    from dbkit.fleet.migrate import Options
+
     if not (check or dry_run):
         call.confirm(call.targets(services, url), "apply what is pending", yes=yes)
-    done = []
+    done, code = [], 0
     with call.reach(services, url) as reached:
         run = call.run()
-        for place in reached:
-            if check or dry_run:
+        for place, *others in by_service(reached):
+            if fleet := place.target.fleet:
+                options = Options(fleet.canary, jobs or fleet.jobs, max_failures, resume=resume, to=to, lock_wait=lock_wait)
+                found, code = _migrate_fleet(call, [place, *others], run, options, look=check or dry_run)
+                done.append(found)
+                if code:
+                    break
+            elif check or dry_run:
                 done.append(_show(call, place, to))
             else:
                 done.append(_migrate(call, place, run, to, lock_wait))
     if call.output.as_json:
         call.output.document({"services": done})
+    if code:
+        raise click.exceptions.Exit(code)
     if check and any(entry["pending"] for entry in done):
         raise click.exceptions.Exit(1)
+
+
+def _migrate_fleet(
+    call: Invocation, places: list[Database | Store], run: Run, options: Options, *, look: bool
+) -> tuple[dict[str, object], int]:
+    """Migrate all targets of a service, or look what is pending there; return what came of it, and the exit code."""
+    import time
+
+    from dbkit.fleet.migrate import look_at_fleet, migrate_fleet
+    from dbkit.postgres.connect import Database
+    from dbkit.project.manifest import bare
+    from dbkit.report import fleet
+
+    databases = [place for place in places if isinstance(place, Database)]
+    service, started, told = bare(databases[0].service), time.monotonic(), set[str]()
+
+    def heard(target: str, event: Event) -> None:
+        if event.kind in {"waiting", "retrying", "resumed", "settled"} or (event.kind == "notice" and event.text not in told):
+            told.add(event.text)
+            call.output.note(f"{target}: {event.kind}: {event.text}", style="yellow" if event.kind == "retrying" else "dim")
+
+    with fleet.bar(call.output, service, len(databases), lines=not look) as advance:
+        if look:
+            summary = look_at_fleet(databases, options, lambda outcome: advance(outcome.state))
+        else:
+            summary = migrate_fleet(databases, run, options, lambda outcome: advance(outcome.state), heard)
+    fleet.show(call.output, service, summary.outcomes, time.monotonic() - started)
+    if not look:
+        fleet.show_left(call.output, service, summary.outcomes)
+    pending = sorted(
+        {name for outcome in summary.outcomes if outcome.state == "pending" for name in (*outcome.migrations, *outcome.routines)}
+    )
+    return fleet.document(service, summary.outcomes) | {"pending": pending}, summary.exit_code
 
 
 def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None, lock_wait: float) -> dict[str, object]:
@@ -75,22 +134,22 @@ def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None
 
     started = time.monotonic()
     routines: list[str] = []
-    with call.output.progress(f"{place.service}: comparing files and journal") as progress:
+    with call.output.progress(f"{place.name}: comparing files and journal") as progress:
 
         def told(event: Event) -> None:
-            progress.update(f"{place.service}: {event.kind} {event.object.partition('/')[2]}")
+            progress.update(f"{place.name}: {event.kind} {event.object.partition('/')[2]}")
             if event.kind == "deployed":
                 routines.append(event.object)
             else:
-                _tell(call, place.service, event)
+                _tell(call, place.name, event)
 
         plan = migrate(place, run, told, to=to, lock_wait=lock_wait)
     if routines:
-        call.output.event(place.service, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
+        call.output.event(place.name, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
     if plan.is_empty:
-        call.output.event(place.service, "up to date", _summary(plan))
+        call.output.event(place.name, "up to date", _summary(plan))
     _remark(call, place, plan)
-    return {"service": place.service, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
+    return {"service": place.name, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
 
 
 def _remark(call: Invocation, place: Database, plan: Plan) -> None:
@@ -98,11 +157,11 @@ def _remark(call: Invocation, place: Database, plan: Plan) -> None:
     if place.target.policy.out_of_order == "warn":
         for planned in plan.migrations:
             if planned.out_of_order:
-                call.output.note(f"{place.service}: warning: {planned.migration.name} was applied out of order", style="yellow")
+                call.output.note(f"{place.name}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
-        call.output.event(place.service, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
+        call.output.event(place.name, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
     for name in plan.routines.gone:
-        call.output.event(place.service, "note", f"{name.partition('/')[2]} is deployed, but its file is gone")
+        call.output.event(place.name, "note", f"{name.partition('/')[2]} is deployed, but its file is gone")
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:
@@ -162,17 +221,17 @@ def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str
             plan = make_plan(place, connection, to=to)
         for planned in plan.migrations:
             note = f"{_count(len(planned.statements), 'statement')}{', out of order' if planned.out_of_order else ''}"
-            call.output.event(place.service, "pending", planned.migration.name, note=note)
+            call.output.event(place.name, "pending", planned.migration.name, note=note)
         pending = [planned.migration.id for planned in plan.migrations]
         routines = [routine.id for routine in (*plan.routines.before, *plan.routines.after)]
         pending += routines
         if routines:
-            call.output.event(place.service, "pending", _count(len(routines), "routine"))
+            call.output.event(place.name, "pending", _count(len(routines), "routine"))
     if isinstance(place, Store) and pending:
-        call.output.event(place.service, "pending", _count(len(pending), "script"))
+        call.output.event(place.name, "pending", _count(len(pending), "script"))
     if not pending:
-        call.output.event(place.service, "up to date", "")
-    return {"service": place.service, "pending": pending}
+        call.output.event(place.name, "up to date", "")
+    return {"service": place.name, "pending": pending}
 
 
 def _summary(plan: Plan) -> str:

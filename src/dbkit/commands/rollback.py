@@ -80,7 +80,7 @@ def _undo(call: Invocation, place: Database | Store, to: str | None, steps: int 
     from dbkit.postgres.connect import Database
 
     assert isinstance(place, Database)  # noqa: S101 its engine was asked above
-    return rollback(place, call.run(), lambda event: _tell(call, place.service, event), to=to, steps=steps, lock_wait=lock_wait)
+    return rollback(place, call.run(), lambda event: _tell(call, place.name, event), to=to, steps=steps, lock_wait=lock_wait)
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:

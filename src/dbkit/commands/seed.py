@@ -37,10 +37,10 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None) -> Non
             if not isinstance(place, Database):
                 continue
             started = time.monotonic()
-            with call.output.progress(f"{place.service}: seeding"):
+            with call.output.progress(f"{place.name}: seeding"):
                 files = seed(place)
-            done.append({"service": place.service, "files": files})
+            done.append({"service": place.name, "files": files})
             what = f"{len(files)} file{'' if len(files) == 1 else 's'}" if files else "it has no seeds"
-            call.output.event(place.service, "seeded", what, time.monotonic() - started)
+            call.output.event(place.name, "seeded", what, time.monotonic() - started)
     if call.output.as_json:
         call.output.document({"services": done})

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dbkit.commands import Invocation, invocation, services_argument, url_option
+from dbkit.commands import Invocation, by_service, invocation, services_argument, url_option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dbkit.migrate import ServiceStatus
+    from dbkit.postgres.connect import Database
     from dbkit.redis.connect import Store
 
 
@@ -30,53 +33,89 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None) -> Non
     \b
     Exit codes: 0 shown, whatever is pending · 3 a target can't be reached
     """
+    rows: list[list[object]] = []
+    found: list[dict[str, Any]] = []
+    open_items: list[tuple[str, Item]] = []
+    unreachable = False
+    with call.reach(services, url) as reached:
+        for place, *others in by_service(reached):
+            if place.target.fleet:
+                document, more, items = _targets(call, [place, *others])
+                unreachable = unreachable or any(target["state"] == "unreachable" for target in document["targets"])
+            else:
+                document, own = _one(place)
+                more, items = [document], [(place.name, item) for item in own]
+            found.append(document)
+            rows += [[entry[key] for key in COLUMNS] for entry in more]
+            open_items += items
+    if call.output.as_json:
+        call.output.document({"services": found})
+    else:
+        call.output.table(HEADERS, rows, right=["applied", "pending", "routines"], status="state")
+        if open_items:
+            call.output.line()
+        for name, (state, what, note) in open_items:
+            call.output.event(name, state, what, note=note)
+    if unreachable:
+        raise click.exceptions.Exit(3)
+
+
+HEADERS = ["service", "state", "applied", "pending", "routines", "last applied", "server"]
+COLUMNS = ["service", "state", "applied", "pending", "routines", "last", "server"]
+Item = tuple[str, str, str]
+
+
+def _one(place: Database | Store) -> tuple[dict[str, Any], list[Item]]:
+    """Return what JSON says of a place, and what is open there: state, what, note."""
     from dbkit.migrate import read_status
     from dbkit.redis.connect import Store
 
-    rows: list[list[object]] = []
-    found: list[dict[str, Any]] = []
-    open_items: list[tuple[str, str, str, str]] = []
-    with call.reach(services, url) as reached:
-        for place in reached:
-            if isinstance(place, Store):
-                entry = _scripts(place)
-            else:
-                with place.connect("status") as connection:
-                    status = read_status(place, connection)
-                entry = _document(status)
-                open_items += [
-                    (status.service, m.state, m.id.partition("/")[2], m.note)
-                    for m in status.migrations
-                    if m.state != "applied" or m.note.startswith("repaired")
-                ]
-                open_items += _routines(status)
-                open_items += [
-                    (status.service, "missing", r.partition("/")[2], "deployed, but its file is gone") for r in status.routines_gone
-                ]
-            found.append(entry)
-            rows.append(
-                [entry["service"], entry["state"], entry["applied"], entry["pending"], entry["routines"], entry["last"], entry["server"]]
-            )
-    if call.output.as_json:
-        call.output.document({"services": found})
-        return
-    call.output.table(
-        ["service", "state", "applied", "pending", "routines", "last applied", "server"],
-        rows,
-        right=["applied", "pending", "routines"],
-        status="state",
-    )
-    if open_items:
-        call.output.line()
-    for service, state, name, note in open_items:
-        call.output.event(service, state, name, note=note)
+    if isinstance(place, Store):
+        return _scripts(place), []
+    with place.connect("status") as connection:
+        status = read_status(place, connection)
+    return _document(status), _open(status)
 
 
-def _routines(status: ServiceStatus) -> list[tuple[str, str, str, str]]:
+def _targets(call: Invocation, places: list[Database | Store]) -> tuple[dict[str, Any], list[dict[str, Any]], list[tuple[str, Item]]]:
+    """Return what JSON says of a service that has many targets, the rows of its table, and what is open where."""
+    from dbkit.fleet.survey import survey
+    from dbkit.postgres.connect import Database
+    from dbkit.project.manifest import bare
+    from dbkit.report import fleet
+
+    databases = [place for place in places if isinstance(place, Database)]
+    settings, service = databases[0].target.fleet, bare(databases[0].service)
+    assert settings is not None  # noqa: S101 asked by the caller
+    documents: list[dict[str, Any]] = []
+    items: list[tuple[str, Item]] = []
+    with fleet.bar(call.output, service, len(databases), lines=False) as advance:
+        surveyed = survey(databases, lambda target: advance("unreachable" if target.error else "read"), jobs=settings.jobs)
+    for target in surveyed:
+        if target.status:
+            document = _document(target.status) | {"service": target.target, "last": _minute(target.last)}
+            del document["migrations"]
+            items += [(target.target, item) for item in _open(target.status)]
+        else:
+            message = str(target.error).partition("\n")[0]
+            document = dict.fromkeys(COLUMNS, "") | {"service": target.target, "state": "unreachable", "error": message}
+            items.append((target.target, ("unreachable", "", message)))
+        documents.append(document)
+    return {"service": service, "targets": documents}, fleet.alike(service, documents, COLUMNS[1:]), fleet.together(service, items)
+
+
+def _open(status: ServiceStatus) -> list[Item]:
+    """Return what a person should know of: state, what, note."""
+    items = [(m.state, m.id.partition("/")[2], m.note) for m in status.migrations if m.state != "applied" or m.note.startswith("repaired")]
+    gone = [("missing", name.partition("/")[2], "deployed, but its file is gone") for name in status.routines_gone]
+    return [*items, *_routines(status), *gone]
+
+
+def _routines(status: ServiceStatus) -> list[Item]:
     """Name the pending routines, or count them where naming them would hide the rest."""
     if len(status.routines_pending) > MOST_NAMED:
-        return [(status.service, "pending", f"{len(status.routines_pending)} routines", "")]
-    return [(status.service, "pending", routine.partition("/")[2], "routine") for routine in status.routines_pending]
+        return [("pending", f"{len(status.routines_pending)} routines", "")]
+    return [("pending", routine.partition("/")[2], "routine") for routine in status.routines_pending]
 
 
 def _document(status: ServiceStatus) -> dict[str, Any]:
@@ -89,12 +128,16 @@ def _document(status: ServiceStatus) -> dict[str, Any]:
         "applied": status.count("applied"),
         "pending": pending,
         "routines": status.routines_deployed,
-        "last": f"{last:%Y-%m-%d %H:%M}" if last else "",
+        "last": _minute(last),
         "server": status.server,
         "migrations": [{"id": m.id, "state": m.state, "at": m.at, "note": m.note} for m in status.migrations],
         "routines_pending": status.routines_pending,
         "routines_gone": status.routines_gone,
     }
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
 def _scripts(store: Store) -> dict[str, Any]:
@@ -106,7 +149,7 @@ def _scripts(store: Store) -> dict[str, Any]:
         found = loaded(client, store.target.project, store.service, scripts)
         server = product(client)
     return {
-        "service": store.service,
+        "service": store.name,
         "state": "up to date" if found.is_current else "pending",
         "applied": "",
         "pending": "" if found.is_current else len(scripts),

@@ -37,7 +37,7 @@ def command(call: Invocation, services: tuple[str, ...]) -> None:
 
     for service in services:
         call.project.service(service)
-    targets = [target for target in call.targets(services) if target.engine == "postgres"]
+    targets = [target for target in call.services(services) if target.engine == "postgres"]
     _, settings = environment_of(call.project, call.environment)
     results: list[TestResult] = []
     with call.output.progress("starting a throw-away server") as progress, throwaway_server(settings) as server:

@@ -24,7 +24,7 @@ def command(call: Invocation) -> None:
     from dbkit.redis.connect import Store, product
 
     found = []
-    with call.output.progress("starting the embedded servers"), call.reach() as reached:
+    with call.output.progress("starting the embedded servers"), call.hold(call.services()) as reached:
         for place in reached:
             if place.server is None:
                 continue

@@ -23,7 +23,7 @@ def command(call: Invocation, service: str, *, show_password: bool) -> None:
     """
     from dbkit.project.target import mask
 
-    target = call.targets((service,))[0]
+    target = call.target(service)
     shown = target.url if show_password else mask(target.url or "")
     url = shown if target.url else _embedded(call, service)
     if call.output.as_json:
@@ -41,7 +41,7 @@ def _embedded(call: Invocation, service: str) -> str:
     from dbkit.redis import server as valkey
     from dbkit.redis.connect import Store
 
-    target = call.targets((service,))[0]
+    target = call.target(service)
     if target.engine == "redis":
         store = valkey.embedded_server(target.project.root, target.environment)
         place: Database | Store = Store(target, store)

@@ -66,12 +66,12 @@ def command(
             if not isinstance(place, Database):
                 continue
             steps = plan_vacuum(place, everything=everything)
-            entry: dict[str, Any] = {"service": place.service, "plan": [asdict(step) for step in steps]}
+            entry: dict[str, Any] = {"service": place.name, "plan": [asdict(step) for step in steps]}
             if not steps:
-                call.output.event(place.service, "ok", "no table needs it")
+                call.output.event(place.name, "ok", "no table needs it")
             elif dry_run:
                 for step in steps:
-                    call.output.event(place.service, "pending", step.command, note=step.reason)
+                    call.output.event(place.name, "pending", step.command, note=step.reason)
             else:
                 results = _run(call, place, budget, jobs, everything=everything)
                 entry["results"] = [asdict(result) for result in results]
@@ -89,10 +89,10 @@ def _run(call: Invocation, place: Database, budget: float | None, jobs: int, *, 
     steps = plan_vacuum(place, everything=everything)
 
     def told(result: VacuumResult) -> None:
-        progress.update(f"{place.service}: vacuumed {result.step.table}")
-        call.output.event(place.service, result.outcome, result.step.table, result.seconds, note=_gain(result))
+        progress.update(f"{place.name}: vacuumed {result.step.table}")
+        call.output.event(place.name, result.outcome, result.step.table, result.seconds, note=_gain(result))
 
-    with call.output.progress(f"{place.service}: vacuuming {len(steps)} tables") as progress:
+    with call.output.progress(f"{place.name}: vacuuming {len(steps)} tables") as progress:
         return vacuum(place, steps, budget=budget, jobs=jobs, done=told)
 
 

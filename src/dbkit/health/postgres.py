@@ -32,9 +32,9 @@ def check_postgres(database: Database) -> list[Finding]:
     findings: list[Finding] = []
     for check, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, str):
-            findings += unknown(target.service, check, answer)
+            findings += unknown(target.name, check, answer)
         else:
-            findings += judge(target.service, check, answer, overrides)
+            findings += judge(target.name, check, answer, overrides)
     return findings
 
 

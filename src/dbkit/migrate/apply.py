@@ -19,6 +19,8 @@ from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
 
 if TYPE_CHECKING:
+    import threading
+
     import psycopg
 
     from dbkit.postgres.connect import Database
@@ -27,13 +29,22 @@ if TYPE_CHECKING:
 
 
 def migrate(
-    database: Database, run: Run, listener: Listener, *, to: str | None = None, lock_wait: float = 60.0, sources: Sources | None = None
+    database: Database,
+    run: Run,
+    listener: Listener,
+    *,
+    to: str | None = None,
+    lock_wait: float = 60.0,
+    sources: Sources | None = None,
+    opened: tuple[psycopg.Connection[tuple[Any, ...]], bool] | None = None,
+    halt: threading.Event | None = None,
 ) -> Plan:
     """Bring one service's database up to its files; return what was done.
 
-    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before.
+    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before;
+    `opened` is what `open_watcher` gave, where it was asked before; `halt` interrupts a run that is not the main thread's.
     """
-    watcher, pooled = open_watcher(database, "migrate")
+    watcher, pooled = opened or open_watcher(database, "migrate")
     with watcher:
         plan = make_plan(database, watcher, to=to, sources=sources)
         refuse_read_only(database, plan.authority)
@@ -42,7 +53,7 @@ def migrate(
         for planned in plan.migrations:
             if planned.migration.backfill or not planned.migration.transactional:
                 refuse_pooled(pooled=pooled, what=planned.migration.id, where=f"{planned.migration.path}:1")
-        with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait) as work:
+        with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait, halt=halt) as work:
             prepare(work)
             plan = make_plan(database, watcher, to=to, sources=plan.sources)
             Execution(work, deployed_after(watcher, plan.state)).execute(plan, to)

@@ -170,7 +170,8 @@ class Walk:
         query = "SELECT max(extract(EPOCH FROM replay_lag)) FROM pg_stat_replication"
         while (row := self.work.watcher.execute(query.encode()).fetchone()) and row[0] is not None and row[0] > LARGEST_LAG:
             self.work.tell("progress", self.id, f"waiting for a replica that is {row[0]:.0f} s behind")
-            time.sleep(1.0)
+            if self.work.watch.halt.wait(1.0):
+                raise KeyboardInterrupt
 
 
 def _next_size(size: int, took: float) -> int:

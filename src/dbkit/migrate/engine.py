@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 # a lock that did not come, a deadlock, a serialization failure: all pass by themselves
 PASSING = frozenset({"55P03", "40P01", "40001"})
+CANCELLED = "57014"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,18 @@ class Engine:
         """Do the work; again, where the failure is one that passes by itself, `retries` times at most.
 
         After a lost connection or a cancel it asks `is_in` whether the work got through all the same, and then returns
-        None. Raises the last error, with who was in the way.
+        None. Raises the last error, with who was in the way; KeyboardInterrupt once the run is to halt.
         """
-        attempt, retries = 1, self.database.target.policy.retries
+        attempt, retries, halt = 1, self.database.target.policy.retries, self.watch.halt
         while True:
+            if halt.is_set():
+                raise KeyboardInterrupt
             try:
                 with self.watch.over(self.connection.info.backend_pid):
                     return work()
             except DbkitError as exc:
+                if halt.is_set() and exc.sqlstate == CANCELLED:
+                    raise KeyboardInterrupt from exc
                 lost = self.connection.closed
                 if not (lost or self.watch.cancelled or exc.sqlstate in PASSING) or self.watcher.closed:
                     raise
@@ -86,7 +91,7 @@ class Engine:
                 reason = self.watch.cancelled or exc.message.partition("\n")[0]
                 blocked = f"; in the way: {self.watch.blockers}" if self.watch.blockers else ""
                 self.tell("retrying", what, f"{reason}{blocked}: attempt {attempt} of {retries + 1} in {pause:.1f} s")
-                time.sleep(pause)
+                halt.wait(pause)
 
     def _reconnect(self, cause: DbkitError) -> None:
         """Open the executing session again, if this is still a primary and the run lock still ours."""
@@ -122,18 +127,25 @@ def engine(
     *,
     pooled: bool,
     lock_wait: float,
+    halt: threading.Event | None = None,
 ) -> Iterator[Engine]:
-    """Take both locks (or the lease) for one run."""
+    """Take both locks (or the lease) for one run. Where it is not the main thread's, `halt` interrupts it, as Ctrl-C would."""
+    halt, told = halt or threading.Event(), False
 
     def waiting(holder: str) -> None:
-        listener(Event("waiting", database.service, text=holder))
+        nonlocal told
+        if halt.is_set():
+            raise KeyboardInterrupt
+        if not told:
+            listener(Event("waiting", database.service, text=holder))
+            told = True
 
     def notice(diag: Any) -> None:
         listener(Event("notice", database.service, text=f"{diag.severity}: {diag.message_primary}"))
 
     with (
         exclusive_session(database, watcher, who, pooled=pooled, wait=lock_wait, waiting=waiting, notice=notice) as session,
-        watching(database, database.target.policy.max_victims) as watch,
+        watching(database, database.target.policy.max_victims, halt) as watch,
     ):
         yield Engine(database, who, watcher, session, run, listener, watch)
 

@@ -76,9 +76,7 @@ def make_plan(
     found = authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    sources = sources or Sources(
-        tuple(load_migrations(target.project, target.service)), tuple(load_routines(target.project, target.service, found.roles))
-    )
+    sources = sources or read_sources(target, found.roles)
     files = list(sources.migrations)
     _refuse_missing(files, state)
     _refuse_half_undone(connection, target.service)
@@ -99,6 +97,12 @@ def make_plan(
         cosmetic=tuple(cosmetic),
         state=state,
     )
+
+
+def read_sources(target: Target, roles: Mapping[str, str]) -> Sources:
+    """Read and render the files of a service for the roles of a server."""
+    project, service = target.project, target.service
+    return Sources(tuple(load_migrations(project, service)), tuple(load_routines(project, service, roles)))
 
 
 def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbkit.migrate.plan import IS_APPLIED
+from dbkit.migrate.plan import IS_APPLIED, Sources, read_sources
 from dbkit.postgres import journal
-from dbkit.postgres.connect import Database, authority
+from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import plan_routines
 from dbkit.source.checksum import text_hash, token_hash
-from dbkit.source.files import load_migrations, load_routines
 
 if TYPE_CHECKING:
     import psycopg
@@ -51,24 +50,27 @@ class ServiceStatus:
         return not self.routines_pending and all(m.state == "applied" for m in self.migrations)
 
 
-def read_status(database: Database, connection: psycopg.Connection[tuple[Any, ...]]) -> ServiceStatus:
-    """Compare files and journal. Writes nothing, so a standby will do."""
+def read_status(
+    database: Database, connection: psycopg.Connection[tuple[Any, ...]], who: Authority | None = None, sources: Sources | None = None
+) -> ServiceStatus:
+    """Compare files and journal. Writes nothing, so a standby will do. `sources` are the files, where they were read before."""
     target = database.target
-    who = authority(connection, target)
+    who = who or authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    files = load_migrations(target.project, target.service)
+    sources = sources or read_sources(target, who.roles)
+    files = sources.migrations
     known = {migration.id for migration in files}
     missing = [
         MigrationStatus(entry.object, "missing", entry.at, "applied, but its file is gone")
         for entry in state.values()
         if entry.kind == "migration" and entry.event in IS_APPLIED and entry.object not in known
     ]
-    routines = plan_routines(load_routines(target.project, target.service, who.roles), state, who.major)
+    routines = plan_routines(list(sources.routines), state, who.major)
     deployed = [e for e in state.values() if e.kind == "routine" and e.event == "deployed"]
     pending = (*routines.before, *routines.after)
     return ServiceStatus(
-        service=target.service,
+        service=target.name,
         server=f"PostgreSQL {who.version}",
         migrations=(*(_status(migration, state.get(migration.id)) for migration in files), *missing),
         routines_deployed=len(deployed),

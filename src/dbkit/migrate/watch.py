@@ -21,11 +21,13 @@ PERIOD = 0.1
 class Watch:
     """Watches the backend that executes, from a connection of its own that is opened when a statement takes long.
 
-    A statement that holds up more than `max_victims` sessions, or as many for a second each, is cancelled.
+    A statement that holds up more than `max_victims` sessions, or as many for a second each, is cancelled, and so is
+    each one once `halt` is set.
     """
 
     database: Database
     max_victims: int
+    halt: threading.Event
     blockers: str = ""
     cancelled: str = ""
     _pid: int | None = None
@@ -55,7 +57,7 @@ class Watch:
         try:
             while not self._stop.wait(PERIOD):
                 pid = self._pid
-                if pid is not None and pid == last:
+                if pid is not None and (pid == last or self.halt.is_set()):
                     connection = connection or self.database.connect("watch")
                     with self._guard:
                         if self._pid == pid:
@@ -71,6 +73,9 @@ class Watch:
         import psycopg
 
         assert isinstance(connection, psycopg.Connection)  # noqa: S101
+        if self.halt.is_set():
+            connection.execute("SELECT pg_cancel_backend(%s)", [pid])
+            return  # and again, until the statement has ended
         row = connection.execute(sql("in_the_queue").encode(), {"pid": pid}).fetchone()
         assert row is not None  # noqa: S101 a SELECT without FROM returns a row
         exclusive, victims, blockers = row
@@ -85,9 +90,9 @@ class Watch:
 
 
 @contextmanager
-def watching(database: Database, max_victims: int) -> Iterator[Watch]:
+def watching(database: Database, max_victims: int, halt: threading.Event) -> Iterator[Watch]:
     """Watch for the time of a run."""
-    watch = Watch(database, max_victims)
+    watch = Watch(database, max_victims, halt)
     thread = threading.Thread(target=watch.loop, daemon=True)
     thread.start()
     try:

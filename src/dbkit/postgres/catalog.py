@@ -117,12 +117,8 @@ def comparable(one: str, other: str) -> bool:
 
 
 def schemas_of(connection: psycopg.Connection[tuple[Any, ...]], schema: str, owner: str) -> list[str]:
-    """Return the service's schema and the others that belong to its owner."""
-    rows = connection.execute(
-        "SELECT nspname FROM pg_namespace WHERE nspname = %(schema)s OR (pg_get_userbyid(nspowner) = %(owner)s"
-        " AND nspname NOT IN ('public', 'dbkit', 'information_schema') AND nspname !~ '^pg_') ORDER BY nspname",
-        {"schema": schema, "owner": owner},
-    ).fetchall()
+    """Return the service's schema and the others that belong to its owner; one with yoyo's tables is another target's."""
+    rows = connection.execute(sql("schemas_of").encode(), {"schema": schema, "owner": owner}).fetchall()
     return [row[0] for row in rows]
 
 

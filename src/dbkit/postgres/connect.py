@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, UnreachableError
+from dbkit.postgres.queries import sql
 from dbkit.project.manifest import ROLE_KINDS
 from dbkit.project.target import Target, mask
 
@@ -38,6 +39,10 @@ class Database:
     @property
     def service(self) -> str:
         return self.target.service
+
+    @property
+    def name(self) -> str:
+        return self.target.name
 
     def conninfo(self, kind: str = "migrator") -> str:
         """Return a conninfo string: as a role of the service on embedded servers, else the URL's.
@@ -149,15 +154,9 @@ class Authority:
 def authority(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -> Authority:
     """Ask the server which of the service's roles are there, and whether we may be the owner."""
     wanted = {kind: target.role(kind) for kind in ROLE_KINDS}
-    rows = connection.execute(
-        "SELECT rolname, pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = ANY(%s)",
-        [list(wanted.values())],
-    ).fetchall()
-    present = dict(rows)
-    one = connection.execute(
-        "SELECT session_user, pg_is_in_recovery(), current_setting('server_version'), current_setting('default_transaction_read_only')"
-    ).fetchone()
+    one = connection.execute(sql("authority").encode(), {"roles": list(wanted.values())}).fetchone()
     assert one is not None  # noqa: S101 a SELECT without FROM returns a row
+    present = one[4]
     session = str(one[0])
     owner = wanted["owner"] if present.get(wanted["owner"]) else session
     return Authority(
@@ -167,7 +166,7 @@ def authority(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -
         major=connection.info.server_version // 10000,
         version=str(one[2]).split()[0],
         in_recovery=bool(one[1]),
-        read_only=one[3] == "on",
+        read_only=bool(one[3]),
     )
 
 

@@ -27,7 +27,7 @@ def acquire(
     """Take the lock for the session, asking again until `wait` seconds have passed.
 
     A blocking waiter would deadlock with CREATE INDEX CONCURRENTLY, so it polls.
-    `waiting` is told who holds it. Raises LockedError that names the holder.
+    `waiting` is told who holds it, each time. Raises LockedError that names the holder.
     """
     poll(
         lambda: taken(connection, "pg_try_advisory_lock", key) or None,
@@ -46,14 +46,12 @@ def taken(connection: psycopg.Connection[tuple[Any, ...]], function: LiteralStri
 def poll(attempt: Callable[[], T | None], *, wait: float, holder: Callable[[], str], waiting: Callable[[str], None]) -> T:
     """Try until it succeeds. Raises LockedError that names the holder after `wait` seconds."""
     deadline = time.monotonic() + wait
-    pause, told = 0.05, False
+    pause = 0.05
     while (result := attempt()) is None:
         other = holder()
         if time.monotonic() >= deadline:
             raise LockedError(f"another run holds the lock of this database: {other}", hint="wait for it, or give --lock-wait more seconds")
-        if not told:
-            waiting(other)
-            told = True
+        waiting(other)
         time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
         pause = min(pause * 1.5, 1.0)
     return result

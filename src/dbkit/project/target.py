@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dbkit.errors import ConfigurationError, nearest
-from dbkit.project.manifest import Environment, MigratePolicy, Project
+from dbkit.project.manifest import Endpoint, Environment, MigratePolicy, Project, bare
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One service in one environment.
+    """One service in one environment, or one of its many targets there.
 
-    `url` is a secret: it is shown through `shown` alone. None means the embedded server.
+    `url` is a secret: it is shown through `shown` alone. None means the embedded server. `service` is what the journal
+    calls it, `name` what people do. `fleet` says how to find and treat the targets of a service that has many;
+    `member` which of them this is.
     """
 
     project: Project
@@ -31,9 +33,15 @@ class Target:
     engine: Literal["postgres", "redis"]
     url: str | None
     migrate_url: str | None
+    fleet: Endpoint | None = None
+    member: str | None = None
 
     def __repr__(self) -> str:
-        return f"Target({self.service!r}, {self.environment!r}, {self.shown!r})"
+        return f"Target({self.name!r}, {self.environment!r}, {self.shown!r})"
+
+    @property
+    def name(self) -> str:
+        return f"{bare(self.service)}@{self.member}" if self.member else self.service
 
     @property
     def shown(self) -> str:
@@ -72,11 +80,15 @@ def environment_of(project: Project, name: str | None) -> tuple[str, Environment
 
 
 def targets(project: Project, environment: str | None, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
-    """Return the targets of the services named, or of every service, in the manifest's order."""
+    """Return the services named (as SERVICE or SERVICE@TARGET), or every one, in the manifest's order.
+
+    One whose `fleet` is there has many targets, which `fleet.members` finds.
+    """
     name, settings = environment_of(project, environment)
     for service in services:
         project.service(service)
-    chosen = [s for s in project.manifest.services if not services or s in services]
+    wanted = {bare(service) for service in services}
+    chosen = [s for s in project.manifest.services if not services or s in wanted]
     if url and len(chosen) != 1:
         raise ConfigurationError("--url needs exactly one SERVICE", hint="dbkit COMMAND SERVICE --url URL")
     return [_target(project, name, settings, service, url) for service in chosen]
@@ -86,11 +98,15 @@ def _target(project: Project, name: str, settings: Environment, service: str, ur
     engine = project.service(service).engine
     endpoint = settings.services.get(service)
     shared = settings.redis_url if engine == "redis" else settings.url
-    chosen = url or os.environ.get(f"DBKIT_{service.upper()}_URL") or (endpoint and endpoint.url) or shared
+    given = url or os.environ.get(f"DBKIT_{service.upper()}_URL")
+    chosen = given or (endpoint and endpoint.url) or shared
     migrate = None
-    if not url and not os.environ.get(f"DBKIT_{service.upper()}_URL"):
+    if not given:
         migrate = (endpoint and endpoint.migrate_url) or (settings.migrate_url if engine == "postgres" else None)
-    if not chosen and settings.server != "embedded":
+    many = endpoint.targets if endpoint else None
+    if many and given and not many.schemas:
+        many = None  # a URL that is given for a run names one database
+    if not chosen and settings.server != "embedded" and (many is None or many.schemas):
         key = "redis_url" if engine == "redis" else "url"
         raise ConfigurationError(
             f"environment {name!r} does not say where {service!r} is",
@@ -105,6 +121,7 @@ def _target(project: Project, name: str, settings: Environment, service: str, ur
         engine=engine,
         url=resolve(chosen, project.root, service, database) if chosen else None,
         migrate_url=resolve(migrate, project.root, service, database) if migrate else None,
+        fleet=endpoint if many else None,
     )
 
 
@@ -125,7 +142,7 @@ def resolve(value: str, root: Path, service: str, database: str) -> str:
         except (OSError, UnicodeDecodeError) as exc:
             raise ConfigurationError(f"can't read {path} that the URL of {service!r} comes from: {exc.__class__.__name__}") from exc
     elif value.startswith("cmd:"):
-        value = _output(value[4:], root, service)
+        value = output(value[4:], root, service)
     for placeholder in re.findall(r"\{(\w*)\}", value):
         if placeholder not in {"service", "database"}:
             raise ConfigurationError(
@@ -134,13 +151,14 @@ def resolve(value: str, root: Path, service: str, database: str) -> str:
     return value.replace("{service}", service).replace("{database}", database)
 
 
-def _output(command: str, root: Path, service: str) -> str:
+def output(command: str, root: Path, service: str) -> str:
+    """Return what a command of the manifest prints; it runs in the project's folder, without a shell."""
     try:
         done = subprocess.run(shlex.split(command), cwd=root, capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as exc:
-        raise ConfigurationError(f"the command that gives the URL of {service!r} could not be run: {exc.__class__.__name__}") from exc
+        raise ConfigurationError(f"the command that says where {service!r} is could not be run: {exc.__class__.__name__}") from exc
     if done.returncode:
-        raise ConfigurationError(f"the command that gives the URL of {service!r} ended with exit code {done.returncode}")
+        raise ConfigurationError(f"the command that says where {service!r} is ended with exit code {done.returncode}")
     return done.stdout.strip()
 
 

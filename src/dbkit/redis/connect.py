@@ -28,6 +28,10 @@ class Store:
         return self.target.service
 
     @property
+    def name(self) -> str:
+        return self.target.name
+
+    @property
     def url(self) -> str:
         if self.server:
             return self.server.url

@@ -9,17 +9,21 @@ from dbkit.errors import DbkitError
 from dbkit.report.console import error_console, relative
 
 
+def error_document(error: DbkitError) -> dict[str, object]:
+    """Return the error as JSON has it."""
+    return {
+        "message": error.message,
+        "where": relative(error.where),
+        "sqlstate": error.sqlstate,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
+
+
 def show_error(error: DbkitError, *, as_json: bool) -> None:
     """Print the error to standard error; with JSON output, as the one document on standard output too."""
     if as_json:
-        document = {
-            "message": error.message,
-            "where": relative(error.where),
-            "sqlstate": error.sqlstate,
-            "hint": error.hint,
-            "exit_code": error.exit_code,
-        }
-        sys.stdout.write(json.dumps({"error": document}, indent=2) + "\n")
+        sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
     console = error_console()
     console.print("[bold red]error:[/] ", end="")
     console.print(error.message, markup=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dbkit.errors import ConfigurationError, nearest
-from dbkit.project.manifest import ROLE_KINDS, Project
+from dbkit.project.manifest import ROLE_KINDS, Project, bare
 from dbkit.project.reference import shared_folders
 from dbkit.source import headers, templates
 from dbkit.source.backfill import Backfill, read_backfill
@@ -79,7 +79,7 @@ def names(project: Project, service: str) -> dict[str, Any]:
     """Return what a versioned migration sees: names, no numbers."""
     return {
         "schema": project.schema(service),
-        "service": service,
+        "service": bare(service),
         "project": project.name,
         "roles": {kind: project.role(service, kind) for kind in ROLE_KINDS},
     }

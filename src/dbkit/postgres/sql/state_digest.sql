@@ -1,0 +1,17 @@
+-- A hash of all that a plan for the service depends on: equal hashes, equal plans. And when it was last changed.
+SELECT
+    encode(sha256(convert_to(concat_ws(
+        E'\n',
+        (SELECT max(v.version) FROM dbkit.version AS v),
+        string_agg(
+            concat_ws(
+                ' ', s.object, s.kind, s.event, coalesce(s.text_hash, '-'), coalesce(s.checksum, '-'),
+                s.detail - ARRAY['rows', 'chunks']
+            ),
+            E'\n' ORDER BY s.object COLLATE "C"
+        ),
+        (SELECT string_agg(h.object, E'\n' ORDER BY h.object COLLATE "C") FROM ({half_undone}) AS h)
+    ), 'UTF8')), 'hex'),
+    max(s.at) FILTER (WHERE s.kind = 'migration')
+FROM dbkit.state AS s
+WHERE s.service = %(service)s
