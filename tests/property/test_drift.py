@@ -71,9 +71,7 @@ def repaired(original: Original, connection: Connection, found: Catalog) -> str:
     steps = [repair.step for repair in plan_repair(original.catalog, found, OWNER)]
     text = script(steps, OWNER, "postgres")
     try:
-        with connection.transaction():
-            connection.execute(text.replace("BEGIN;\n", "").replace("COMMIT;\n", "").encode())
-            connection.execute("RESET ROLE")
+        connection.execute(text.replace("BEGIN;\n", "").replace("COMMIT;\n", "RESET ROLE").encode())
     except psycopg.Error as exc:
         raise AssertionError(f"{exc}\n{text}") from exc
     return text
@@ -90,3 +88,28 @@ def test_a_change_is_found_and_put_right(original: Original, change: str) -> Non
         after = read(connection)
         assert not compare(original.catalog, after), text
         assert after.fingerprint == original.catalog.fingerprint, text
+
+
+@settings(max_examples=120)
+@given(st.lists(st.sampled_from(CHANGES), min_size=2, max_size=3, unique=True))
+def test_changes_together_are_found_and_put_right(original: Original, changes: list[str]) -> None:
+    with original.copy() as connection:
+        made = [change for change in changes if applied(connection, change)]
+        assume(len(made) > 1)
+        found = read(connection)
+        assert found.fingerprint != original.catalog.fingerprint
+        assert compare(original.catalog, found)
+        text = repaired(original, connection, found)
+        after = read(connection)
+        assert not compare(original.catalog, after), text
+        assert after.fingerprint == original.catalog.fingerprint, text
+
+
+def applied(connection: Connection, change: str) -> bool:
+    """Make a change, unless one before it took away what it needs."""
+    try:
+        with connection.transaction():
+            connection.execute(change.encode())
+    except psycopg.Error:
+        return False
+    return True

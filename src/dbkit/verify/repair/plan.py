@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dbkit.postgres.catalog import Catalog
 from dbkit.postgres.objects import RELATIONS, Key, Object
@@ -248,6 +248,8 @@ class Planner:
                 return access.drop_default(thing, self.sides)
             case "event trigger":
                 return [Step(f"DROP {named(thing)}", when=When.SESSION)]
+            case "publication" | "server" if thing.details["owner"] != self.sides.owner:
+                return [Step(f"DROP {named(thing)}", when=When.SESSION if thing.kind == "publication" else When.AFTERWARDS)]
             case "table":
                 return [Step(f"DROP {named(thing)}", loses=f"the rows of {thing.shown}")]
             case _:
@@ -262,6 +264,8 @@ class Planner:
 
     def _asides(self) -> Iterator[Repair]:
         for key, cause in self.plan.remade_types.items():
+            if self.found[key].details["owner"] != self.sides.owner:
+                yield Repair(cause, access.owner(replace(self.found[key], details={"owner": self.sides.owner}))[0])
             yield Repair(cause, types.step_aside(self.found[key]))
 
     def _made(self) -> Iterator[Repair]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -63,18 +64,28 @@ def _rename(thing: Object, name: str) -> Step:
 
 
 def _renamed(catalog: Catalog, thing: Object, name: str) -> Catalog:
-    """Return the catalog with another name for one object; texts that mention it keep the old one."""
+    """Return the catalog with another name for one object: in the texts, too, where they name it with its schema."""
     before, part_of = thing.key, (thing.schema, thing.name)
+    mention = re.compile(rf"(?<![\w.\"]){re.escape(qualified(thing))}(?![\w\"])")
+    now = qualified(replace(thing, name=name))
+
+    def rewritten(value: Any) -> Any:
+        if thing.relation:
+            return value
+        if isinstance(value, str):
+            return mention.sub(lambda _match: now, value)
+        return [rewritten(item) for item in value] if isinstance(value, list) else value
 
     def key(old: Key) -> Key:
         if old == before or (thing.kind == "column" and old == ("default", *before[1:])):
             return old[0], old[1], old[2], name
-        return (old[0], old[1], name, old[3]) if thing.kind == "table" and old[1:3] == part_of else old
+        return old[0], old[1], name if thing.kind == "table" and old[1:3] == part_of else old[2], rewritten(old[3])
 
     objects = {}
     for old, value in catalog.objects.items():
         new = key(old)
-        objects[new] = value if new == old else replace(value, name=new[3], relation=new[2] or None)
+        details = {property_name: rewritten(text) for property_name, text in value.details.items()}
+        objects[new] = replace(value, name=new[3], relation=new[2] or None, details=details)
     needs = {key(old): frozenset(map(key, others)) for old, others in catalog.needs.items()}
     partitions = tuple(
         replace(part, parent=replace(part.parent, name=name)) if part.parent.key == before else part for part in catalog.partitions
