@@ -13,7 +13,8 @@ SELECT
             ELSE 'ENABLE ALWAYS'
         END,
         'comment', obj_description(t.oid, 'pg_trigger')
-    )) AS details
+    )) AS details,
+    ARRAY['pg_trigger'::regclass::bigint, t.oid::bigint, 0] AS address
 FROM pg_trigger AS t
 INNER JOIN pg_class AS c ON c.oid = t.tgrelid
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -43,7 +44,8 @@ SELECT
             ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'
         ),
         'comment', obj_description(p.oid, 'pg_policy')
-    ))
+    )),
+    ARRAY['pg_policy'::regclass::bigint, p.oid::bigint, 0]
 FROM pg_policy AS p
 INNER JOIN pg_class AS c ON c.oid = p.polrelid
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -63,7 +65,8 @@ SELECT
             ELSE 'ENABLE ALWAYS'
         END,
         'comment', obj_description(r.oid, 'pg_rewrite')
-    ))
+    )),
+    ARRAY['pg_rewrite'::regclass::bigint, r.oid::bigint, 0]
 FROM pg_rewrite AS r
 INNER JOIN pg_class AS c ON c.oid = r.ev_class
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -35,8 +35,10 @@ SELECT
         -- the two that a person can set: a server may keep numbers of its own beside them
         'options', (SELECT array_agg(o ORDER BY o COLLATE "C") FROM unnest(a.attoptions) AS o WHERE o LIKE 'n\_distinct%%'),
         'comment', col_description(c.oid, a.attnum),
-        'privileges', a.attacl::text[]
-    )) AS details
+        'privileges', a.attacl::text[],
+        'foreign_options', (SELECT array_agg(o ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) AS o)
+    )) AS details,
+    ARRAY['pg_class'::regclass::bigint, c.oid::bigint, a.attnum] AS address
 FROM pg_attribute AS a
 INNER JOIN pg_class AS c ON c.oid = a.attrelid
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -48,7 +50,7 @@ WHERE
     AND c.relname <> ALL(%(invisible)s::text[])
     AND a.attnum > 0
     AND NOT a.attisdropped
-    AND (a.attislocal OR c.relispartition)
+    AND (a.attinhcount = 0 OR c.relispartition)
     AND NOT EXISTS (
         SELECT 1 FROM pg_depend AS e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'
     )

@@ -4,7 +4,8 @@ SELECT
     n.nspname::text AS schema,
     NULL::text AS relation,
     e.extname::text AS name,
-    jsonb_strip_nulls(jsonb_build_object('comment', obj_description(e.oid, 'pg_extension'))) AS details
+    jsonb_strip_nulls(jsonb_build_object('comment', obj_description(e.oid, 'pg_extension'))) AS details,
+    ARRAY['pg_extension'::regclass::bigint, e.oid::bigint, 0] AS address
 FROM pg_extension AS e
 INNER JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE n.nspname = ANY(%(schemas)s::text[])
@@ -33,7 +34,8 @@ SELECT
         END,
         'owner', pg_get_userbyid(t.evtowner),
         'comment', obj_description(t.oid, 'pg_event_trigger')
-    ))
+    )),
+    ARRAY['pg_event_trigger'::regclass::bigint, t.oid::bigint, 0]
 FROM pg_event_trigger AS t
 INNER JOIN pg_proc AS p ON p.oid = t.evtfoid
 INNER JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -56,12 +58,16 @@ SELECT
         'via_root', p.pubviaroot,
         'owner', pg_get_userbyid(p.pubowner),
         'comment', obj_description(p.oid, 'pg_publication')
-    ))
+    )),
+    ARRAY['pg_publication'::regclass::bigint, p.oid::bigint, 0]
 FROM pg_publication AS p
 INNER JOIN LATERAL (
     SELECT
-        min(n.nspname::text) AS schema,
-        array_agg(
+        min(part.schema) AS schema,
+        array_agg(part.shown ORDER BY part.shown COLLATE "C") AS tables
+    FROM (
+        SELECT
+            n.nspname::text AS schema,
             r.prrelid::regclass::text
             || coalesce((
                 SELECT format(' (%%s)', string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
@@ -69,13 +75,18 @@ INNER JOIN LATERAL (
                 WHERE a.attrelid = r.prrelid AND a.attnum = ANY(r.prattrs)
                 HAVING count(*) > 0
             ), '')
-            || coalesce(format(' WHERE (%%s)', pg_get_expr(r.prqual, r.prrelid)), '')
-            ORDER BY r.prrelid::regclass::text COLLATE "C"
-        ) AS tables
-    FROM pg_publication_rel AS r
-    INNER JOIN pg_class AS c ON c.oid = r.prrelid
-    INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE r.prpubid = p.oid AND n.nspname = ANY(%(schemas)s::text[])
+            || coalesce(format(' WHERE (%%s)', pg_get_expr(r.prqual, r.prrelid)), '') AS shown
+        FROM pg_publication_rel AS r
+        INNER JOIN pg_class AS c ON c.oid = r.prrelid
+        INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE r.prpubid = p.oid
+        UNION ALL
+        SELECT n.nspname::text, format('TABLES IN SCHEMA %%I', n.nspname)
+        FROM pg_publication_namespace AS r
+        INNER JOIN pg_namespace AS n ON n.oid = r.pnnspid
+        WHERE r.pnpubid = p.oid
+    ) AS part
+    WHERE part.schema = ANY(%(schemas)s::text[])
 ) AS own ON own.schema IS NOT NULL
 UNION ALL
 SELECT
@@ -96,7 +107,8 @@ SELECT
         ),
         'owner', pg_get_userbyid(o.oprowner),
         'comment', obj_description(o.oid, 'pg_operator')
-    ))
+    )),
+    ARRAY['pg_operator'::regclass::bigint, o.oid::bigint, 0]
 FROM pg_operator AS o
 INNER JOIN pg_namespace AS n ON n.oid = o.oprnamespace
 WHERE
@@ -118,7 +130,8 @@ SELECT
             ELSE 'WITHOUT FUNCTION'
         END || CASE k.castcontext WHEN 'a' THEN ' AS ASSIGNMENT' WHEN 'i' THEN ' AS IMPLICIT' ELSE '' END,
         'comment', obj_description(k.oid, 'pg_cast')
-    ))
+    )),
+    ARRAY['pg_cast'::regclass::bigint, k.oid::bigint, 0]
 FROM pg_cast AS k
 INNER JOIN pg_type AS s ON s.oid = k.castsource
 INNER JOIN pg_type AS t ON t.oid = k.casttarget

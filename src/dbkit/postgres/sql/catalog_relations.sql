@@ -56,13 +56,20 @@ SELECT
             FROM pg_sequence AS q
             WHERE q.seqrelid = c.oid
         ) END,
+        'of_type', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
+        'bound', CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
+        'server', (SELECT w.srvname FROM pg_foreign_table AS f INNER JOIN pg_foreign_server AS w ON w.oid = f.ftserver WHERE f.ftrelid = c.oid),
+        'foreign_options', (
+            SELECT array_agg(o ORDER BY o COLLATE "C") FROM pg_foreign_table AS f CROSS JOIN unnest(f.ftoptions) AS o WHERE f.ftrelid = c.oid
+        ),
         'owned_by', CASE c.relkind WHEN 'S' THEN (
             SELECT format('%%s.%%I', d.refobjid::regclass, b.attname)
             FROM pg_depend AS d
             INNER JOIN pg_attribute AS b ON b.attrelid = d.refobjid AND b.attnum = d.refobjsubid
             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'a'
         ) END
-    )) AS details
+    )) AS details,
+    ARRAY['pg_class'::regclass::bigint, c.oid::bigint, 0] AS address
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid

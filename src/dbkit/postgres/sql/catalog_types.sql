@@ -40,7 +40,8 @@ SELECT
             INNER JOIN pg_type AS s ON s.oid = r.rngsubtype
             WHERE r.rngtypid = t.oid
         ) END
-    )) AS details
+    )) AS details,
+    ARRAY['pg_type'::regclass::bigint, t.oid::bigint, 0] AS address
 FROM pg_type AS t
 INNER JOIN pg_namespace AS n ON n.oid = t.typnamespace
 LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
