@@ -1,6 +1,18 @@
-"""Proving a project on a throw-away server: its SQL tests, and every migration up, down, up."""
+"""Proving a project on a throw-away server: its SQL tests, every migration up, down, up, and baselines."""
 
 from dbkit.prove.round_trip import refuse_differences, refuse_leftovers, snapshot
 from dbkit.prove.sql_tests import SqlTest, TestResult, load_sql_tests, run_sql_test
+from dbkit.prove.squash import Baseline, squash, write_baseline
 
-__all__ = ["SqlTest", "TestResult", "load_sql_tests", "refuse_differences", "refuse_leftovers", "run_sql_test", "snapshot"]
+__all__ = [
+    "Baseline",
+    "SqlTest",
+    "TestResult",
+    "load_sql_tests",
+    "refuse_differences",
+    "refuse_leftovers",
+    "run_sql_test",
+    "snapshot",
+    "squash",
+    "write_baseline",
+]

@@ -56,7 +56,7 @@ def refuse_differences(database: Database, first: Catalog, second: Catalog) -> N
     """Raise where the second way up ended elsewhere than the first."""
     differences = compare(first, second)
     if differences:
-        lines = "\n".join(f"  {_line(difference)}" for difference in differences[:SHOWN])
+        lines = "\n".join(f"  {describe(difference)}" for difference in differences[:SHOWN])
         more = f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
         raise DbkitError(
             f"{database.service}: up, down and up again is not the same as up:\n{lines}{more}",
@@ -64,6 +64,7 @@ def refuse_differences(database: Database, first: Catalog, second: Catalog) -> N
         )
 
 
-def _line(difference: Difference) -> str:
+def describe(difference: Difference) -> str:
+    """Write a difference on one line."""
     details = "; ".join(f"{name}: {one} -> {two}" for name, (one, two) in difference.details.items())
     return f"{difference.verdict} {difference.kind} {difference.object}{': ' if details else ''}{details}"
