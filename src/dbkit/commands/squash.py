@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dbkit.commands import Invocation, invocation, postgres_only, service_argument
-from dbkit.errors import ConfigurationError
+from dbkit.errors import ConfigurationError, DbkitError
+
+if TYPE_CHECKING:
+    from dbkit.project.manifest import Environment
 
 
 @click.command("squash")
@@ -26,13 +31,12 @@ def command(call: Invocation, service: str, to: str, *, dry_run: bool) -> None:
     2 a file is not committed, or can't be squashed
     """
     from dbkit.project import git
-    from dbkit.project.target import environment_of
     from dbkit.prove import squash, write_baseline
 
     postgres_only(call, service)
     root = call.project.root
+    settings = _settings(call, service)
     with call.output.progress(f"{service}: reading") as progress:
-        settings = environment_of(call.project, call.environment)[1]
         baseline = squash(call.project, service, settings, to, lambda text: progress.update(f"{service}: {text}"))
     lost = git.uncommitted(root, baseline.removed)
     if lost and not dry_run:
@@ -63,3 +67,22 @@ def command(call: Invocation, service: str, to: str, *, dry_run: bool) -> None:
                 "notes": list(baseline.notes),
             }
         )
+
+
+def _settings(call: Invocation, service: str) -> Environment:
+    """Return the settings of a throw-away server of the target's major: what PostgreSQL writes down differs between majors."""
+    from dbkit.postgres.throwaway import settings_for
+
+    (target,) = call.targets((service,))
+    if target.url is None:
+        return target.settings
+    try:
+        with call.reach_database(service) as database, database.connect("squash") as connection:
+            wanted = connection.info.server_version // 10000
+    except DbkitError as exc:
+        call.output.note(f"{service}: its server was not asked which PostgreSQL it is: {exc.message}", style="yellow")
+        return target.settings
+    settings, major = settings_for(wanted, target.settings)
+    if major != wanted:
+        call.output.note(f"{service}: written by PostgreSQL {major}, as there is no {wanted} here", style="yellow")
+    return settings

@@ -9,6 +9,8 @@ from dbkit.draft.names import relation
 from dbkit.source.statements import Statement
 from dbkit.source.templates import identifier
 
+WIDTH = 80  # of a line that is not broken
+
 
 def objects_added(statement: Statement) -> Iterator[str]:
     """Yield the columns and constraints that an ALTER TABLE adds, as schema.table.name."""
@@ -45,7 +47,7 @@ def alter_undone(statement: Statement, is_made: Callable[[str], bool]) -> Iterat
             continue  # an index that is attached goes with its table
         back = _part_undone(command, "ATTRIBUTE" if verb == "ALTER TYPE" else "COLUMN")
         if back != "":
-            yield back and f"{verb} {quoted} {back};"
+            yield back and f"{verb} {quoted}{' ' if len(quoted + back) < WIDTH else chr(10)}{back};"
 
 
 def _part_undone(command: Any, member: str) -> str | None:

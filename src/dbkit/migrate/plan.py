@@ -166,13 +166,20 @@ def find(files: list[Migration], wanted: str) -> int:
     raise ConfigurationError(f"no migration {wanted!r}{nearest(wanted, known)}", hint=f"the last is {known[-1]}" if known else None)
 
 
-def squashed(files: list[Migration]) -> set[str]:
-    """Return the ids of the migrations whose files are gone since a baseline stands for them."""
-    return {name for migration in files for name in migration.squashes}
+def accounted_for(files: list[Migration], state: Mapping[str, Entry]) -> set[str]:
+    """Return the ids that have a file or are squashed by a baseline that has one, and baselines of which all that they squash has."""
+    found = {name for migration in files for name in (migration.id, *migration.squashes)}
+    baselines = stand_ins(state)
+    for baseline in reversed(baselines):  # the newest first: it may squash an older one
+        if baseline in found:
+            found |= baselines[baseline]
+        elif baselines[baseline] <= found:
+            found.add(baseline)
+    return found
 
 
 def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
-    known = {migration.id for migration in files} | squashed(files) | stand_ins(state).keys()
+    known = accounted_for(files, state)
     for entry in state.values():
         if entry.kind != "migration" or entry.event not in IS_APPLIED or entry.object in known:
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbkit.migrate.plan import IS_APPLIED, is_recognised, squashed, stand_ins
+from dbkit.migrate.plan import IS_APPLIED, accounted_for, is_recognised
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.routines import plan_routines
@@ -59,7 +59,7 @@ def read_status(database: Database, connection: psycopg.Connection[tuple[Any, ..
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
     files = load_migrations(target.project, target.service)
-    known = {migration.id for migration in files} | squashed(files) | stand_ins(state).keys()
+    known = accounted_for(files, state)
     missing = [
         MigrationStatus(entry.object, "missing", entry.at, "applied, but its file is gone")
         for entry in state.values()

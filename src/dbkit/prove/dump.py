@@ -75,17 +75,34 @@ def script(statements: Iterable[str]) -> str:
 
 
 def _with_keys_inside(statements: Iterable[str]) -> list[str]:
-    """Move each primary key and unique constraint, which pg_dump adds after the rows, into its CREATE TABLE."""
-    found: dict[str, int] = {}
+    """Move what pg_dump adds to a table afterwards into its CREATE TABLE: primary keys, unique constraints, plain identities."""
+    places: dict[str, int] = {}
     kept: list[str] = []
     for statement in statements:
-        made = re.match(r"CREATE TABLE (\S+) \(\n", statement)
-        if made:
-            found[made[1]] = len(kept)
-        key = re.fullmatch(r"ALTER TABLE ONLY (\S+)\s+ADD (CONSTRAINT \S+ (?:PRIMARY KEY|UNIQUE) .*)", statement, re.DOTALL)
-        if key and key[1] in found:
-            place = found[key[1]]
-            kept[place] = re.sub(r"\n\)", lambda _end, text=key[2]: f",\n    {text}\n)", kept[place], count=1)  # type: ignore[misc]
+        if made := re.match(r"CREATE TABLE (\S+) \(\n", statement):
+            places[made[1]] = len(kept)
+        altered = re.match(r"ALTER TABLE (?:ONLY )?(\S+)\s", statement)
+        place = places.get(altered[1]) if altered else None
+        table = _completed(kept[place], statement) if place is not None else None
+        if place is not None and table:
+            kept[place] = table
         else:
             kept.append(statement)
     return kept
+
+
+KEY = re.compile(r"ALTER TABLE ONLY \S+\s+ADD (CONSTRAINT \S+ (?:PRIMARY KEY|UNIQUE) .*)", re.DOTALL)
+IDENTITY = re.compile(
+    r"ALTER TABLE (?:\S+\.)?(?P<table>\S+) ALTER COLUMN (?P<column>\S+) ADD (?P<kind>GENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY) \(\s+"
+    r"SEQUENCE NAME (?:\S+\.)?(?P=table)_(?P=column)_seq\s+START WITH 1\s+INCREMENT BY 1\s+NO MINVALUE\s+NO MAXVALUE\s+CACHE 1\s+\)"
+)
+
+
+def _completed(table: str, statement: str) -> str | None:
+    """Return the CREATE TABLE with what the statement adds to it; None where it adds something else."""
+    if key := KEY.fullmatch(statement):
+        return re.sub(r"\n\)", lambda _end: f",\n    {key[1]}\n)", table, count=1)
+    if identity := IDENTITY.fullmatch(statement):
+        column = re.compile(rf"(?m)^(    {re.escape(identity['column'])} [a-z]+) (NOT NULL|CONSTRAINT \S+ NOT NULL)(,?)$")
+        return column.sub(rf"\1 {identity['kind']} \2\3", table, count=1) if column.search(table) else None
+    return None

@@ -194,6 +194,8 @@ class _Workshop:
             return statements, ".sql", notes
         try:
             statements, notes = self._statements("placeholders", _placeholders(self.project, self.service))
+        except ConfigurationError:
+            raise
         except DbkitError as exc:
             statements, notes = self._statements("written", self.project)
             reason = exc.message.partition("\n")[0]
@@ -203,12 +205,18 @@ class _Workshop:
     def _statements(self, name: str, project: Project) -> tuple[list[str], list[str]]:
         database = self._database(name, project)
         chosen = tuple(load_migrations(database.target.project, self.service)[: len(self.chosen)])
-        before = set(dump(self.server, name))
+        before = dump(self.server, name)
         already = self._partitions(database)
         self._migrate(database, chosen)
         made = {child: parent for child, parent in self._partitions(database).items() if child not in already}
         repeated, left_out, notes = _partition_calls(made, chosen)
-        statements = [text for text in dump(self.server, name, without=left_out) if text not in before]
+        after = dump(self.server, name, without=left_out)
+        if lost := [text for text in before if text not in after]:
+            raise ConfigurationError(
+                f"the migrations change what a before-phase routine makes: {' '.join(lost[0].split())[:100]}",
+                hint="put the change into the routine; or squash up to before it",
+            )
+        statements = [text for text in after if text not in before]
         if any(text.startswith(("CREATE FUNCTION", "CREATE PROCEDURE")) for text in statements):
             statements.insert(0, "SET LOCAL check_function_bodies = off")
         owner = database.target.role("owner")
@@ -233,7 +241,13 @@ class _Workshop:
         with tempfile.TemporaryDirectory() as folder:
             trial = replace(draft, path=Path(folder) / draft.path.name, squashed=())
             write_baseline(trial if draft.rollback is not None else replace(trial, text=_irreversible(draft.text)))
-            self._migrate(new, tuple(load_migrations(_reading_from(self.project, self.service, folder), self.service)))
+            try:
+                self._migrate(new, tuple(load_migrations(_reading_from(self.project, self.service, folder), self.service)))
+            except DbkitError as exc:
+                hint = "nothing was written; squash up to before the migration that it is about"
+                raise DbkitError(
+                    f"the baseline does not run: {exc.message}", excerpt=exc.excerpt, sqlstate=exc.sqlstate, hint=hint
+                ) from exc
         self._refuse_another(old, new)
         if draft.rollback is not None and self._is_undone(new, nothing):
             return draft
