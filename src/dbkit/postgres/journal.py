@@ -210,7 +210,8 @@ def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str,
     into = compose.Identifier(schema)
     if operation == "apply":
         connection.execute(
-            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC')").format(into), [digest, name]
+            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING").format(into),
+            [digest, name],
         )
     else:
         connection.execute(compose.SQL("DELETE FROM {}._yoyo_migration WHERE migration_hash = %s").format(into), [digest])
