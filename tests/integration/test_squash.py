@@ -18,9 +18,10 @@ HISTORY = {
         CREATE TYPE main.mood AS ENUM ('good', 'bad');
         CREATE TABLE main.people (id serial PRIMARY KEY, name text NOT NULL, mood main.mood, gone text);
         COMMENT ON TABLE main.people IS 'It''s them; {{ all }} of {% them %}';
+        CREATE TABLE main.twice AS SELECT 1 AS one FROM generate_series(1, 2);
         INSERT INTO main.people (name, mood) VALUES ('a; b', 'good'), (E'c\\nd', 'bad');
         """,
-        "DROP TABLE main.people; DROP TYPE main.mood;",
+        "DROP TABLE main.people; DROP TABLE main.twice; DROP TYPE main.mood;",
     ),
     "0002_b": (
         """
@@ -113,6 +114,7 @@ def test_a_new_database_runs_the_baseline_and_is_what_the_old_one_is(scratch: Sc
     assert scratch.events()[-1] == ("applied", "0004_baseline")
     assert scratch.call("verify", "--fingerprint", code=0).out.split()[3] == before
     assert people(scratch) == rows == ["a; b2000-01-01", "c\nd"]
+    assert scratch.column("SELECT one FROM main.twice") == [1, 1]
     assert scratch.value("INSERT INTO main.people (name) VALUES ('e') RETURNING id") == 3
     scratch.rollback()
     assert scratch.tables() == set()

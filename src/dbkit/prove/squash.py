@@ -90,11 +90,11 @@ def squash(project: Project, service: str, settings: Environment, to: str, progr
 
 def write_baseline(baseline: Baseline) -> None:
     """Put the baseline in place of what it stands for."""
-    for path in baseline.removed:
-        path.unlink()
     baseline.path.write_text(baseline.text, encoding="utf-8")
     if baseline.rollback is not None:
         baseline.rollback_path.write_text(baseline.rollback, encoding="utf-8")
+    for path in baseline.removed:
+        path.unlink()
 
 
 def _refuse_unfit(chosen: list[Migration]) -> None:
@@ -205,13 +205,13 @@ class _Workshop:
     def _statements(self, name: str, project: Project) -> tuple[list[str], list[str]]:
         database = self._database(name, project)
         chosen = tuple(load_migrations(database.target.project, self.service)[: len(self.chosen)])
-        before = dump(self.server, name)
+        before = dict.fromkeys(dump(self.server, name))
         already = self._partitions(database)
         self._migrate(database, chosen)
         made = {child: parent for child, parent in self._partitions(database).items() if child not in already}
         repeated, left_out, notes = _partition_calls(made, chosen)
         after = dump(self.server, name, without=left_out)
-        if lost := [text for text in before if text not in after]:
+        if lost := sorted(before.keys() - set(after)):
             raise ConfigurationError(
                 f"the migrations change what a before-phase routine makes: {' '.join(lost[0].split())[:100]}",
                 hint="put the change into the routine; or squash up to before it",
@@ -219,8 +219,8 @@ class _Workshop:
         statements = [text for text in after if text not in before]
         if any(text.startswith(("CREATE FUNCTION", "CREATE PROCEDURE")) for text in statements):
             statements.insert(0, "SET LOCAL check_function_bodies = off")
-        owner = database.target.role("owner")
-        return [text.replace(f" FOR ROLE {owner} ", " ") for text in statements] + repeated, notes
+        by_default = f"ALTER DEFAULT PRIVILEGES FOR ROLE {database.target.role('owner')} "
+        return [text.replace(by_default, "ALTER DEFAULT PRIVILEGES ") for text in statements] + repeated, notes
 
     def _partitions(self, database: Database) -> dict[str, str]:
         """Return each partition with its parent."""
