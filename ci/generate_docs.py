@@ -1,4 +1,4 @@
-"""Write docs/cli.md from `--help` and docs/dbkit.schema.json from the manifest's structs.
+"""Write docs/cli.md from `--help`, docs/dbkit.schema.json from the manifest's structs, docs/errors.md from what is raised.
 
 With --check, write nothing and fail where a file is not what would be written.
 """
@@ -9,6 +9,8 @@ import json
 import os
 import sys
 from pathlib import Path
+
+import error_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -59,7 +61,7 @@ def manifest_schema() -> str:
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
-FILES = {"docs/cli.md": command_reference, "docs/dbkit.schema.json": manifest_schema}
+FILES = {"docs/cli.md": command_reference, "docs/dbkit.schema.json": manifest_schema, "docs/errors.md": error_reference.page}
 
 
 def main() -> int:

@@ -179,7 +179,7 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             call.output.note(f"{service}: {name}: {event.text}", style="yellow")
         case "finished":
             call.output.note(f"{service}: journal head {event.text[:HEAD]}", style="dim")
-        case "resumed" | "settled":
+        case "resumed" | "settled" | "recognised":
             call.output.event(service, event.kind, name, note=event.text)
         case _:
             pass
@@ -222,7 +222,9 @@ def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str
         for planned in plan.migrations:
             note = f"{_count(len(planned.statements), 'statement')}{', out of order' if planned.out_of_order else ''}"
             call.output.event(place.name, "pending", planned.migration.name, note=note)
-        pending = [planned.migration.id for planned in plan.migrations]
+        for baseline in plan.recognised:
+            call.output.event(place.name, "pending", baseline.name, note="what it squashes is applied: it is marked, not run")
+        pending = [migration.id for migration in (*plan.recognised, *(planned.migration for planned in plan.migrations))]
         routines = [routine.id for routine in (*plan.routines.before, *plan.routines.after)]
         pending += routines
         if routines:

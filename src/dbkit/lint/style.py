@@ -41,9 +41,12 @@ def representatives(project: Project, pieces: Iterable[Piece]) -> list[Piece]:
     """Return one rendering of each file for all that differ in a service's names alone: the longest.
 
     A shared template is rendered by every service; its style is the same each time, but for lines that long names make long.
+    A baseline has no style of its author's: pg_dump wrote it.
     """
     chosen: dict[tuple[Path, str], Piece] = {}
     for piece in pieces:
+        if piece.migration and piece.migration.squashes:
+            continue
         key = (piece.path, _shape(project, piece))
         if key not in chosen or len(piece.script.text) > len(chosen[key].script.text):
             chosen[key] = piece

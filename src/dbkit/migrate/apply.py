@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.backfill import Position, Walk, forget
+from dbkit.migrate.baseline import recognise
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, prepare, record_end, refuse_read_only
 from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
@@ -70,6 +71,8 @@ class Execution:
     def execute(self, plan: Plan, to: str | None) -> None:
         """Do what the plan says."""
         work = self.work
+        for baseline in plan.recognised:
+            recognise(work, baseline)
         self._deploy(plan.routines.before)
         dropped = [name for planned in plan.migrations for name in self._apply(planned)]
         after = plan.routines.after

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
-from dbkit.migrate.engine import Listener, engine, finish, prepare, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
 from dbkit.migrate.plan import check, find, is_applied
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -72,10 +72,25 @@ def baseline(
     return chosen
 
 
-def record(connection: psycopg.Connection[tuple[object, ...]], run: Run, event: str, migration: Migration, detail: dict[str, str]) -> None:
+def recognise(work: Engine, migration: Migration) -> None:
+    """Mark a baseline whose migrations the database has; they stay in the journal, with the texts of their rollbacks."""
+    first, last = (name.partition("/")[2] for name in (migration.squashes[0], migration.squashes[-1]))
+    reason = f"stands for {len(migration.squashes)} migrations that are applied, {first} to {last}"
+
+    def mark() -> None:
+        journal.mark(work.connection, work.run, work.database.target.schema, migration.name, "apply")
+        record(work.connection, work.run, "baselined", migration, {"reason": reason})
+
+    run_in_transaction(work.session, name=migration.id, text="", source=None, mark=mark)
+    work.tell("recognised", migration.id, reason)
+
+
+def record(connection: psycopg.Connection[tuple[object, ...]], run: Run, event: str, migration: Migration, detail: dict[str, Any]) -> None:
     """Write a migration's texts as they are now, under an event that leaves it applied."""
     if migration.irreversible:
         detail = detail | {"irreversible": migration.irreversible}
+    if migration.squashes:
+        detail = detail | {"squashes": list(migration.squashes)}
     journal.append(
         connection,
         run,

@@ -32,7 +32,18 @@ class Event:
     """Something that a person who watches the run wants to know."""
 
     kind: Literal[
-        "waiting", "applied", "rolled back", "deployed", "in the way", "notice", "retrying", "resumed", "settled", "progress", "finished"
+        "waiting",
+        "applied",
+        "rolled back",
+        "deployed",
+        "in the way",
+        "notice",
+        "retrying",
+        "resumed",
+        "settled",
+        "progress",
+        "finished",
+        "recognised",
     ]
     object: str
     seconds: float = 0.0

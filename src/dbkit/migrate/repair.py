@@ -9,7 +9,7 @@ from dbkit.errors import ConfigurationError
 from dbkit.migrate.backfill import forget
 from dbkit.migrate.baseline import record
 from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
-from dbkit.migrate.plan import IS_APPLIED
+from dbkit.migrate.plan import IS_APPLIED, accounted_for
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import authority
@@ -53,7 +53,9 @@ def plan_repair(database: Database, connection: psycopg.Connection[tuple[Any, ..
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, database.service)
     files = {migration.id: migration for migration in load_migrations(database.target.project, database.service)}
-    found = [repair for entry in state.values() if entry.kind == "migration" and (repair := _compared(entry, files, state))]
+    let_go = accounted_for(list(files.values()), state) - files.keys()
+    entries = [entry for entry in state.values() if entry.kind == "migration" and entry.object not in let_go]
+    found = [repair for entry in entries if (repair := _compared(entry, files, state))]
     found += [Repair(name, "half undone", files.get(name)) for name in journal.half_undone(connection, database.service)]
     if wanted is not None:
         found = [repair for repair in found if wanted in {repair.id, *_names(repair.id)}]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, record_end, refuse_read_only
-from dbkit.migrate.plan import IS_APPLIED, is_transactional
+from dbkit.migrate.plan import IS_APPLIED, is_transactional, stand_ins
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """A migration to roll back; `applied` is the journal's row of when it went in."""
+    """A migration to roll back; `applied` is the journal's row of when it went in.
+
+    `ends` are the baselines that stood for it and others: they no longer do.
+    """
 
     id: str
     text: str
     applied: int
+    ends: tuple[str, ...] = ()
 
 
 def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None, steps: int | None) -> list[Undo]:
@@ -39,19 +44,37 @@ def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, 
     """
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, database.service)
-    applied = [e for e in state.values() if e.kind == "migration" and e.event in IS_APPLIED]
+    baselines = stand_ins(state)
+    applied = [e for e in state.values() if e.kind == "migration" and e.event in IS_APPLIED and e.object not in baselines]
     order = journal.applied_in(connection, database.service)
     applied.sort(key=lambda entry: _row(entry, order), reverse=True)
     chosen = applied[: steps if steps is not None else 1]
     if to is not None:
         names = [entry.object for entry in applied]
-        wanted = next((name for name in names if _is(name, to)), None)
+        wanted = next((name for name in names if _is(name, to)), None) or _last_squashed(names, to, baselines)
         if wanted is None and to != "0":
             raise ConfigurationError(
                 f"{to!r} is not applied, so there is no way back to it", hint=f"applied: {', '.join(names) or 'nothing'}"
             )
         chosen = applied[: names.index(wanted)] if wanted else applied
-    return [_undo(connection, entry, _row(entry, order)) for entry in chosen]
+    undos = []
+    for entry in chosen:
+        ends = _standing_for(entry.object, baselines)
+        baselines = {name: squashed for name, squashed in baselines.items() if name not in ends}
+        undos.append(_undo(connection, entry, _row(entry, order), tuple(ends)))
+    return undos
+
+
+def _standing_for(object_id: str, baselines: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return the baselines that squash a migration, and those that squash these."""
+    direct = [name for name, squashed in baselines.items() if object_id in squashed]
+    return direct + [name for baseline in direct for name in _standing_for(baseline, baselines)]
+
+
+def _last_squashed(names: list[str], wanted: str, baselines: Mapping[str, frozenset[str]]) -> str | None:
+    """Return the newest of the applied migrations (`names`, newest first) that a baseline given by its name stands for."""
+    baseline = next((name for name in baselines if _is(name, wanted)), None)
+    return next((name for name in names if baseline in _standing_for(name, baselines)), None)
 
 
 def _row(entry: Entry, order: dict[str, int]) -> int:
@@ -65,7 +88,7 @@ def _is(object_id: str, wanted: str) -> bool:
     return wanted in {object_id, name, number, number.lstrip("0")}
 
 
-def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied: int) -> Undo:
+def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied: int, ends: tuple[str, ...]) -> Undo:
     _, text = journal.stored(connection, entry.object)
     if text is None:
         why = (entry.detail or {}).get("irreversible")
@@ -74,7 +97,7 @@ def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied
             + (f"it is irreversible ({why})" if why else "no rollback was stored when it was applied"),
             hint="write a new migration that goes forward to where you want to be",
         )
-    return Undo(entry.object, text, applied)
+    return Undo(entry.object, text, applied, ends)
 
 
 def rollback(database: Database, run: Run, listener: Listener, *, to: str | None, steps: int | None, lock_wait: float = 60.0) -> list[Undo]:
@@ -189,8 +212,9 @@ class Reversal:
 
     def _mark(self, way: Way) -> None:
         connection, run = self.work.connection, self.work.run
-        journal.mark(connection, run, self.work.database.target.schema, self.undo.id.partition("/")[2], "rollback")
-        journal.append(connection, run, "rolled back", "migration", self.undo.id)
+        for name in (self.undo.id, *self.undo.ends):
+            journal.mark(connection, run, self.work.database.target.schema, name.partition("/")[2], "rollback")
+            journal.append(connection, run, "rolled back", "migration", name)
         for name in way.gone:
             journal.append(connection, run, "dropped", "routine", name)
         for name, text in way.back.items():
@@ -199,7 +223,5 @@ class Reversal:
     def _returns_to_a_release(self, state: dict[str, Entry]) -> bool:
         """Say whether no other migration of the same run stays: only then is there a state to return to."""
         own = state[self.undo.id].run
-        return not any(
-            entry.run == own and entry.object != self.undo.id and entry.kind == "migration" and entry.event in IS_APPLIED
-            for entry in state.values()
-        )
+        others = [entry for entry in state.values() if entry.object not in {self.undo.id, *stand_ins(state)}]
+        return not any(entry.run == own and entry.kind == "migration" and entry.event in IS_APPLIED for entry in others)

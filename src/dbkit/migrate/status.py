@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbkit.migrate.plan import IS_APPLIED, Sources, read_sources
+from dbkit.migrate.plan import IS_APPLIED, Sources, accounted_for, is_recognised, read_sources
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import plan_routines
@@ -59,8 +60,8 @@ def read_status(
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
     sources = sources or read_sources(target, who.roles)
-    files = sources.migrations
-    known = {migration.id for migration in files}
+    files = list(sources.migrations)
+    known = accounted_for(files, state)
     missing = [
         MigrationStatus(entry.object, "missing", entry.at, "applied, but its file is gone")
         for entry in state.values()
@@ -72,14 +73,17 @@ def read_status(
     return ServiceStatus(
         service=target.name,
         server=f"PostgreSQL {who.version}",
-        migrations=(*(_status(migration, state.get(migration.id)) for migration in files), *missing),
+        migrations=(*(_status(migration, state) for migration in files), *missing),
         routines_deployed=len(deployed),
         routines_pending=tuple(routine.id for routine in pending),
         routines_gone=routines.gone,
     )
 
 
-def _status(migration: Migration, entry: Entry | None) -> MigrationStatus:
+def _status(migration: Migration, state: Mapping[str, Entry]) -> MigrationStatus:
+    entry = state.get(migration.id)
+    if is_recognised(migration, state):
+        return MigrationStatus(migration.id, "pending", None, "what it squashes is applied: `dbkit migrate` marks it, and runs nothing")
     if entry is None or entry.event == "rolled back":
         return MigrationStatus(migration.id, "pending", entry.at if entry else None, "rolled back" if entry else "")
     reason = str((entry.detail or {}).get("reason", ""))

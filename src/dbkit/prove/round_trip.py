@@ -76,10 +76,11 @@ def refuse_differences(database: Database, first: Catalog, second: Catalog) -> N
 
 
 def _lines(differences: Sequence[Difference]) -> str:
-    lines = "\n".join(f"  {_line(difference)}" for difference in differences[:SHOWN])
+    lines = "\n".join(f"  {describe(difference)}" for difference in differences[:SHOWN])
     return lines + (f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else "")
 
 
-def _line(difference: Difference) -> str:
+def describe(difference: Difference) -> str:
+    """Write a difference on one line."""
     details = "; ".join(f"{name}: {one} -> {two}" for name, (one, two) in difference.details.items())
     return f"{difference.verdict} {difference.kind} {difference.object}{': ' if details else ''}{details}"

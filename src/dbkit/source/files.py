@@ -40,7 +40,10 @@ class Script:
 
 @dataclass(frozen=True)
 class Migration:
-    """A versioned migration; `id` is `service/name`, `name` the file's stem, as yoyo has it."""
+    """A versioned migration; `id` is `service/name`, `name` the file's stem, as yoyo has it.
+
+    `squashes` are the ids of the migrations that it stands for, and whose files are gone.
+    """
 
     id: str
     name: str
@@ -51,6 +54,7 @@ class Migration:
     depends: tuple[str, ...]
     irreversible: str | None
     allow: frozenset[str]
+    squashes: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -165,7 +169,7 @@ def _refuse_repeated_numbers(ups: dict[str, Path]) -> None:
             raise ConfigurationError(
                 f"two migrations have the number {number}: {seen[number]!r} and {stem!r}",
                 where=f"{path}:1",
-                hint="give the later one the next free number",
+                hint="give the later one the next free number: `dbkit renumber` does",
             )
         seen[number] = stem
 
@@ -192,6 +196,7 @@ def _migration(
         depends=_words(found.get("depends")),
         irreversible=found.get("irreversible"),
         allow=frozenset(_words(found.get("allow"))),
+        squashes=tuple(f"{service}/{name}" for name in _words(found.get("squashes"))),
     )
 
 
@@ -208,14 +213,23 @@ def _words(value: str | None) -> tuple[str, ...]:
 
 def _in_order(found: list[Migration]) -> list[Migration]:
     by_name = {migration.name: migration for migration in found}
+    baselines = {squashed.partition("/")[2]: m.name for m in found for squashed in m.squashes}
+    for name in baselines.keys() & by_name.keys():
+        raise ConfigurationError(
+            f"{name} has a file, and {baselines[name]} says that it squashes it",
+            where=f"{by_name[name].path}:1",
+            hint="delete the file, or take the line `-- squashes:` away",
+        )
     for migration in found:
         for wanted in migration.depends:
-            if wanted not in by_name:
+            if wanted not in by_name and wanted not in baselines:
                 raise ConfigurationError(
                     f"depends on {wanted!r}, which is not there{nearest(wanted, list(by_name))}",
                     where=f"{migration.path}:1",
                 )
-    order = ordered({m.name: m.depends for m in found}, where=lambda name: f"{by_name[name].path}:1")
+    order = ordered(
+        {m.name: [baselines.get(name, name) for name in m.depends] for m in found}, where=lambda name: f"{by_name[name].path}:1"
+    )
     return [by_name[name] for name in order]
 
 

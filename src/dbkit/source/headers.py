@@ -7,9 +7,10 @@ import re
 
 from dbkit.errors import ConfigurationError
 
-MIGRATION_HEADERS = ("depends", "transactional", "backfill", "irreversible", "allow")
+MIGRATION_HEADERS = ("depends", "transactional", "backfill", "irreversible", "allow", "squashes")
 ROLLBACK_HEADERS = ("transactional", "allow")
 ROUTINE_HEADERS = ("depends", "phase", "server")
+REPEATABLE = "squashes"  # a line each, so that a long list can be read
 
 _LINE = re.compile(r"--\s*([A-Za-z_-]+)\s*([:=])\s*(.*?)\s*$")
 
@@ -31,9 +32,9 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
             continue
         key, sign, value = match.groups()
         if key in known and sign == ":":
-            if key in found:
+            if key in found and key != REPEATABLE:
                 raise ConfigurationError(f"the header {key!r} stands twice", where=f"{where}:{number}")
-            found[key] = value
+            found[key] = f"{found[key]} {value}" if key in found else value
         elif close := difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.8):
             raise ConfigurationError(
                 f"the header {key + sign!r} is not one; did you mean '{close[0]}:'?",
