@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.backfill import Position, Walk, forget
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, prepare, record_end, refuse_read_only
-from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
+from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan, read_migrations
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -31,13 +31,15 @@ def migrate(
 ) -> Plan:
     """Bring one service's database up to its files; return what was done.
 
-    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before.
+    A wrong file is refused before the server is asked. A run with nothing to do takes no lock and writes nothing, unless the one
+    before it was ended before its own end. `sources` are the files, where they were read before.
     """
+    sources = sources or read_migrations(database.target)
     watcher, pooled = open_watcher(database, "migrate")
     with watcher:
         plan = make_plan(database, watcher, to=to, sources=sources)
         refuse_read_only(database, plan.authority)
-        if plan.is_empty:
+        if plan.is_empty and not journal.unfinished(watcher, database.service):
             return plan
         for planned in plan.migrations:
             if planned.migration.backfill or not planned.migration.transactional:
@@ -79,6 +81,7 @@ class Execution:
     def _apply(self, planned: PlannedMigration) -> list[str]:
         """Run one migration; return the routines that were dropped because they stood in its way."""
         migration, work = planned.migration, self.work
+        work.keep_lock()
         seconds: float | None
         try:
             if migration.backfill:

@@ -37,10 +37,13 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a service, rendered for the roles of a server; `checked` remembers the statements of each that was looked at."""
+    """The files of a service; `checked` remembers the statements of each that was looked at.
+
+    The routines are rendered for the roles of a server: None before one was asked.
+    """
 
     migrations: tuple[Migration, ...]
-    routines: tuple[Routine, ...]
+    routines: tuple[Routine, ...] | None = None
     checked: dict[str, tuple[statements.Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -76,9 +79,9 @@ def make_plan(
     found = authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    sources = sources or Sources(
-        tuple(load_migrations(target.project, target.service)), tuple(load_routines(target.project, target.service, found.roles))
-    )
+    sources = sources or read_migrations(target)
+    if sources.routines is None:
+        sources = replace(sources, routines=tuple(load_routines(target.project, target.service, found.roles)))
     files = list(sources.migrations)
     _refuse_missing(files, state)
     _refuse_half_undone(connection, target.service)
@@ -86,7 +89,7 @@ def make_plan(
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
     later = _applied_after(files, state)
-    routines = plan_routines(list(sources.routines), state, found.major)
+    routines = plan_routines(list(sources.routines or ()), state, found.major)
     if len(pending) < len(unapplied):
         routines = replace(routines, after=())
     return Plan(
@@ -99,6 +102,11 @@ def make_plan(
         cosmetic=tuple(cosmetic),
         state=state,
     )
+
+
+def read_migrations(target: Target) -> Sources:
+    """Read the files that no server is needed for. Raises ConfigurationError for whatever is wrong with one."""
+    return Sources(tuple(load_migrations(target.project, target.service)))
 
 
 def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:

@@ -13,7 +13,7 @@ from dbkit.migrate.settle import settle, settle_index
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal, script
 from dbkit.postgres.queries import sql
-from dbkit.postgres.session import end
+from dbkit.postgres.session import end, name_session
 from dbkit.source import statements
 from dbkit.source.checksum import token_hash
 
@@ -161,6 +161,7 @@ class Steps:
     def _send(self, number: int, statement: Statement) -> None:
         text = self._padded(statement)
         try:
+            self.work.connection.execute(name_session(self.id).encode())
             script.send(self.work.connection, text)
         except script.ScriptError as exc:
             end(self.work.connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,6 @@ def run_fault(arena: Arena, fault: Fault) -> Verdict:
         return verdict("not run", str(exc))
     except NotSurvivedError as exc:
         return verdict("failed", str(exc))
-    except (psycopg.Error, DbkitError, OSError, LookupError, ValueError) as exc:
+    except (psycopg.Error, DbkitError, subprocess.SubprocessError, OSError, LookupError, ValueError) as exc:
         return verdict("failed", f"{type(exc).__name__}: {exc}")
     return verdict("survived")

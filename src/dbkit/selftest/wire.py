@@ -53,8 +53,9 @@ class Wire:
         return upstream
 
     def _pass(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
+        source.settimeout(0.1)  # a socket on which somebody waits can't vanish
         with contextlib.suppress(OSError):
-            while data := source.recv(1 << 16):
+            while data := _received(source):
                 if from_client and self.cut_before and self.cut_before in data:
                     self.cut_before, self.cuts = b"", self.cuts + 1
                     break
@@ -81,6 +82,14 @@ class Wire:
                 pass  # closed already
             upstream.close()
             _close(client)
+
+
+def _received(source: socket.socket) -> bytes:
+    while True:
+        try:
+            return source.recv(1 << 16)
+        except TimeoutError:
+            continue
 
 
 def _close(end: socket.socket) -> None:

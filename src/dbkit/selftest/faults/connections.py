@@ -98,13 +98,19 @@ def _failover(trial: Trial, arena: Arena) -> None:
         copy.account.run([copy.binaries.program("pg_ctl"), "promote", "-w", "-s", "-D", str(copy.data)])
         failed = trial.ended(child)
         expect(failed.code in {1, 3}, True, f"a clear end of the run whose server is gone ({failed.code}: {failed.text.strip()[-200:]})")
-        trial.arena = follower
+        _on_the_new_primary(trial, follower)
+    pg.start(primary)  # to be tidied away
+
+
+def _on_the_new_primary(trial: Trial, follower: Arena) -> None:
+    before, trial.arena = trial.arena, follower
+    try:
         expect("e" in trial.tables(), False, "the half of a migration on the new primary")
         trial.run("migrate", code=0)
         expect(trial.applied(), ["0001_a", "0002_t2", "0003_t3", "0004_d", "0005_e"], "what was applied, on the new primary")
         trial.agree()
-        trial.arena = arena
-        pg.start(primary)  # to be tidied away
+    finally:
+        trial.arena = before
 
 
 @fault(13, "the connection that holds the run lock is ended, or idle_session_timeout would end it", "no mark is written without the lock; the setting does not apply")

@@ -25,7 +25,7 @@ def search_path(trial: Trial) -> None:
         expect(trial.states()["0001_a"], "applied", "what status says")
         trial.table(f"000{2 + len(trial.applied())}_t{len(path)}")
         trial.run("migrate", code=0)
-    trial.value(f"ALTER DATABASE \"{trial.database}\" SET search_path = 'evil, pg_catalog'")
+    trial.value(f'ALTER DATABASE "{trial.database}" SET search_path = evil, pg_catalog')
     trial.migration("0008_d", "SELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE main.d AS SELECT 1 AS i;\n")
     trial.migration("0009_e", "CREATE TABLE main.e AS SELECT current_setting('search_path') AS path;\n")
     trial.run("migrate", code=0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from dbkit.selftest.fault import NotRunError, NotSurvivedError, expect, expect_in, fault
 from dbkit.selftest.trial import PATIENCE, Trial
@@ -48,29 +50,30 @@ def no_room(trial: Trial) -> None:
         with another_trial(arena, "locks") as here:
             many = "".join(f"CREATE TABLE main.t{number} ();\n" for number in range(2000))
             _fails_then_goes_in(here, many, "53200")
-        _disk(trial, arena)
+    with small_file_system(trial) as folder, trial.arena.connect("postgres") as connection:
+        space = f"{trial.database}_small"
+        connection.execute(f"CREATE TABLESPACE {space} LOCATION '{folder}'".encode())
+        connection.execute(f"GRANT CREATE ON TABLESPACE {space} TO PUBLIC".encode())
+        with another_trial(trial.arena, "disk") as here:
+            here.value(f'ALTER DATABASE "{here.database}" SET default_tablespace = {space}')
+            large = "CREATE TABLE main.t0 AS SELECT repeat(md5(i::text), 30) AS t FROM generate_series(1, 200000) AS i;\n"
+            _fails_then_goes_in(here, large, "53100")
+        connection.execute(f"DROP TABLESPACE {space}".encode())
 
 
-def _disk(trial: Trial, arena: object) -> None:
-    """A tablespace on a file system of 30 MB."""
-    del arena
-    account = trial.arena.own().account
-    folder = trial.root / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m,mode=777", "dbkit-selftest", str(folder)], capture_output=True, check=False).returncode:
+@contextmanager
+def small_file_system(trial: Trial) -> Iterator[Path]:
+    """Mount a file system of 30 MB that belongs to the server's account, beside the server's data."""
+    server = trial.arena.own()
+    folder = server.data.with_name(f"{trial.database}-small")
+    server.account.own(folder)
+    command = ["mount", "-t", "tmpfs", "-o", "size=30m,mode=700", "dbkit-selftest", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
         raise NotRunError("a small file system to fill: needs root, who may mount one")
     try:
-        for path in (folder, *list(folder.parents)[: len(folder.relative_to(trial.arena.folder).parts)]):
-            os.chmod(path, 0o755)
-        os.chown(folder, account.uid, account.gid)
-        trial.value(f"CREATE TABLESPACE small_{os.getpid()} LOCATION '{folder}'")
-        trial.value(f'ALTER DATABASE "{trial.database}" SET default_tablespace = small_{os.getpid()}')
-        trial.value(f"GRANT CREATE ON TABLESPACE small_{os.getpid()} TO PUBLIC")
-        _fails_then_goes_in(trial, "CREATE TABLE main.t0 AS SELECT repeat(md5(i::text), 30) AS t FROM generate_series(1, 200000) AS i;\n", "53100")
+        server.account.own(folder)
+        yield folder
     finally:
-        trial.arena.drop(trial.database)
-        with trial.arena.connect("postgres") as connection:
-            connection.execute(f"DROP TABLESPACE IF EXISTS small_{os.getpid()}".encode())
         subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
