@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,12 +11,14 @@ from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.project.manifest import Environment
-    from dbkit.selftest import Arena, Kills, Verdict
+    from dbkit.selftest import Kills, Verdict
 
 
 @click.command("selftest")
 @click.argument("faults", metavar="[NUMBER]...", nargs=-1, type=int)
-@click.option("--kills", type=click.IntRange(min=0), default=0, metavar="N", help="Also kill -9 runs of a mixed history N times, at random moments.")
+@click.option(
+    "--kills", type=click.IntRange(min=0), default=0, metavar="N", help="Also kill -9 runs of a mixed history N times, at random moments."
+)
 @click.option("--seed", type=int, metavar="S", help="Draw the moments of the kills as an earlier selftest did.")
 @click.option("--strict", is_flag=True, help="A fault that could not be run here counts as not survived.")
 @click.option("--url", metavar="URL", help="An empty server of yours, as a superuser, in place of a throw-away one.")
@@ -45,7 +47,9 @@ def command(call: Invocation, faults: tuple[int, ...], kills: int, seed: int | N
             show_verdict(verdict, call.output)
         if kills:
             drawn = seed if seed is not None else _draw()
-            killed = kill_cycles(place, kills, drawn, lambda now: progress.update(f"{now.made} of {now.wanted} kills, {now.histories} histories"))
+            killed = kill_cycles(
+                place, kills, drawn, lambda now: progress.update(f"{now.made} of {now.wanted} kills, {now.histories} histories")
+            )
             show_kills(killed, call.output)
     show_totals(verdicts, call.output)
     if call.output.as_json:

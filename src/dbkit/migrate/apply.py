@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.backfill import Position, Walk, forget
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, prepare, record_end, refuse_read_only
-from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan, read_migrations
+from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -17,6 +17,7 @@ from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
 from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
+from dbkit.source.files import load_migrations
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,10 +35,10 @@ def migrate(
     A wrong file is refused before the server is asked. A run with nothing to do takes no lock and writes nothing, unless the one
     before it was ended before its own end. `sources` are the files, where they were read before.
     """
-    sources = sources or read_migrations(database.target)
+    migrations = sources.migrations if sources else tuple(load_migrations(database.target.project, database.service))
     watcher, pooled = open_watcher(database, "migrate")
     with watcher:
-        plan = make_plan(database, watcher, to=to, sources=sources)
+        plan = make_plan(database, watcher, to=to, sources=sources, migrations=migrations)
         refuse_read_only(database, plan.authority)
         if plan.is_empty and not journal.unfinished(watcher, database.service):
             return plan

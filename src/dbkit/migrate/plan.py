@@ -37,13 +37,10 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a service; `checked` remembers the statements of each that was looked at.
-
-    The routines are rendered for the roles of a server: None before one was asked.
-    """
+    """The files of a service, rendered for the roles of a server; `checked` remembers the statements of each that was looked at."""
 
     migrations: tuple[Migration, ...]
-    routines: tuple[Routine, ...] | None = None
+    routines: tuple[Routine, ...]
     checked: dict[str, tuple[statements.Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -66,12 +63,17 @@ class Plan:
 
 
 def make_plan(
-    database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None = None, sources: Sources | None = None
+    database: Database,
+    connection: psycopg.Connection[tuple[Any, ...]],
+    *,
+    to: str | None = None,
+    sources: Sources | None = None,
+    migrations: tuple[Migration, ...] | None = None,
 ) -> Plan:
     """Read files and journal and compare. Writes nothing.
 
     `to` is the last migration wanted (its name, or `service/name`): the routines of the after phase, which are
-    written for the last one, then wait. `sources` are the files, where they were read before.
+    written for the last one, then wait. `sources` are the files, where they were read before, or `migrations` some of them.
     Raises ConfigurationError for whatever stands against a run: an edited, missing or out-of-order migration, a
     statement that can't run where it stands.
     """
@@ -79,9 +81,10 @@ def make_plan(
     found = authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    sources = sources or read_migrations(target)
-    if sources.routines is None:
-        sources = replace(sources, routines=tuple(load_routines(target.project, target.service, found.roles)))
+    sources = sources or Sources(
+        migrations or tuple(load_migrations(target.project, target.service)),
+        tuple(load_routines(target.project, target.service, found.roles)),
+    )
     files = list(sources.migrations)
     _refuse_missing(files, state)
     _refuse_half_undone(connection, target.service)
@@ -89,7 +92,7 @@ def make_plan(
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
     later = _applied_after(files, state)
-    routines = plan_routines(list(sources.routines or ()), state, found.major)
+    routines = plan_routines(list(sources.routines), state, found.major)
     if len(pending) < len(unapplied):
         routines = replace(routines, after=())
     return Plan(
@@ -102,11 +105,6 @@ def make_plan(
         cosmetic=tuple(cosmetic),
         state=state,
     )
-
-
-def read_migrations(target: Target) -> Sources:
-    """Read the files that no server is needed for. Raises ConfigurationError for whatever is wrong with one."""
-    return Sources(tuple(load_migrations(target.project, target.service)))
 
 
 def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:

@@ -51,25 +51,19 @@ def kill_cycles(arena: Arena, kills: int, seed: int, progress: Callable[[Kills],
     """
     started = time.monotonic()
     with trial(arena, "straight") as made:
-        straight = _undisturbed(made)
+        _prepare(made)
+        for command in COMMANDS:
+            made.run(*command, code=0)
+        straight = remains(made)
     found = Kills(seed, kills)
-    shares = [kills // LANES + (lane < kills % LANES) for lane in range(LANES)]
+    lanes = [
+        Lane(arena, straight, kills // LANES + (number < kills % LANES), random.Random(f"{seed}/{number}"), found, progress)  # noqa: S311 no secret
+        for number in range(LANES)
+    ]
     with ThreadPoolExecutor(LANES) as pool:
-        lanes = [
-            pool.submit(_lane, arena, straight, share, random.Random(f"{seed}/{lane}"), found, progress)  # noqa: S311 no secret
-            for lane, share in enumerate(shares)
-        ]
-        for lane in lanes:
-            lane.result()
+        list(pool.map(Lane.run, lanes))
     found.seconds = time.monotonic() - started
     return found
-
-
-def _undisturbed(made: Trial) -> Remains:
-    _prepare(made)
-    for command in COMMANDS:
-        made.run(*command, code=0)
-    return remains(made)
 
 
 def _prepare(made: Trial) -> None:
@@ -77,45 +71,54 @@ def _prepare(made: Trial) -> None:
     made.value(sql("slow_commits"))
 
 
-def _lane(arena: Arena, straight: Remains, kills: int, moments: random.Random, found: Kills, progress: Callable[[Kills], None]) -> None:
-    """Run one history after another until this lane's kills are used up."""
-    import psycopg
+@dataclass(slots=True)
+class Lane:
+    """One history after another, until the kills that are left are used up."""
 
-    history = 0
-    while kills > 0:
-        history += 1
-        before = kills
-        with trial(arena, "history") as made:
-            try:
-                _prepare(made)
-                kills = _disturbed(made, kills, moments, found, progress)
-                problems = remains(made).differences(straight)
-            except (NotSurvivedError, DbkitError, psycopg.Error) as exc:
-                problems = [f"{exc}"]
-                kills = min(kills, before - 1)
-        with found.guard:
-            found.histories += 1
-            found.problems += [f"history {found.histories}: {problem}" for problem in problems]
+    arena: Arena
+    straight: Remains
+    left: int
+    moments: random.Random
+    found: Kills
+    progress: Callable[[Kills], None]
 
+    def run(self) -> None:
+        while self.left > 0:
+            with trial(self.arena, "history") as made:
+                problems = self._history(made)
+            with self.found.guard:
+                self.found.histories += 1
+                self.found.problems += [f"history {self.found.histories}: {problem}" for problem in problems]
 
-def _disturbed(made: Trial, kills: int, moments: random.Random, found: Kills, progress: Callable[[Kills], None]) -> int:
-    """Go through the commands, killing; return how many kills are left."""
-    with made.arena.connect(made.database) as looker:
-        for command in COMMANDS:
-            while True:
-                (since,) = looker.execute("SELECT clock_timestamp()").fetchone() or (None,)
-                child = made.start(*command)
-                if kills == 0 or not _comes_to_its_moment(child, looker, since, moments):
-                    made.ended(child, code=0)
-                    break
-                where = _where(looker, since)
-                made.kill(child)
-                kills -= 1
-                with found.guard:
-                    found.made += 1
-                    found.landed[where] += 1
-                    progress(found)
-    return kills
+    def _history(self, made: Trial) -> list[str]:
+        """Go through the commands, killing; say what is not as in a straight run."""
+        import psycopg
+
+        try:
+            _prepare(made)
+            with self.arena.connect(made.database) as looker:
+                for command in COMMANDS:
+                    while self._killed(made, looker, command):
+                        pass
+            return remains(made).differences(self.straight)
+        except (NotSurvivedError, DbkitError, psycopg.Error) as exc:
+            return [f"{exc}"]
+
+    def _killed(self, made: Trial, looker: psycopg.Connection[Any], command: tuple[str, ...]) -> bool:
+        """Start a run and kill it, if it has not come to its end by then."""
+        (since,) = looker.execute("SELECT clock_timestamp()").fetchone() or (None,)
+        child = made.start(*command)
+        if self.left == 0 or not _comes_to_its_moment(child, looker, since, self.moments):
+            made.ended(child, code=0)
+            return False
+        where = _where(looker, since)
+        made.kill(child)
+        self.left -= 1
+        with self.found.guard:
+            self.found.made += 1
+            self.found.landed[where] += 1
+            self.progress(self.found)
+        return True
 
 
 def _comes_to_its_moment(child: subprocess.Popen[str], looker: psycopg.Connection[Any], since: object, moments: random.Random) -> bool:

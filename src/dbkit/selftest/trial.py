@@ -133,12 +133,12 @@ class Trial:
         try:
             out, err = child.communicate(stdin, timeout=PATIENCE)
         except subprocess.TimeoutExpired as exc:
-            raise NotSurvivedError(f"`dbkit {' '.join(child.args[3:])}` still runs after {PATIENCE:.0f} s") from exc  # type: ignore[index]
+            raise NotSurvivedError(f"`{_shown(child)}` still runs after {PATIENCE:.0f} s") from exc
         self.arena.said += [out, err]
         outcome = Outcome(child.returncode, out, err)
         if code is not None and outcome.code != code:
-            raise NotSurvivedError(f"`dbkit {' '.join(child.args[3:])}` ended with {outcome.code}, not {code}: {outcome.text.strip()[-600:]}")  # type: ignore[index]
-        if "Traceback" in outcome.err and "-vv" not in child.args:  # type: ignore[operator]
+            raise NotSurvivedError(f"`{_shown(child)}` ended with {outcome.code}, not {code}: {outcome.text.strip()[-600:]}")
+        if "Traceback" in outcome.err and "-vv" not in _shown(child):
             raise NotSurvivedError(f"a traceback: {outcome.err[-600:]}")
         return outcome
 
@@ -234,8 +234,10 @@ class Trial:
         with self.arena.connect(self.database) as connection:
             expect(journal.broken_link(connection), None, "the first broken link of the journal's chain")
         for service in self.services:
-            state = "SELECT object FROM dbkit.state WHERE service = %s AND kind = 'migration' AND event IN ('applied', 'baselined', 'repaired')"
-            marked = self.column(f"SELECT '{service}/' || migration_id FROM {service}._yoyo_migration ORDER BY 1")  # noqa: S608 our own name
+            state = (
+                "SELECT object FROM dbkit.state WHERE service = %s AND kind = 'migration' AND event IN ('applied', 'baselined', 'repaired')"
+            )
+            marked = self.column(f"SELECT '{service}/' || migration_id FROM {service}._yoyo_migration ORDER BY 1")
             expect(marked, sorted(self.column(state, service)), f"yoyo's marks of {service}, beside the journal")
 
     @contextmanager
@@ -260,6 +262,11 @@ class Trial:
         with contextlib.suppress(psycopg.OperationalError):  # a server that the fault has stopped takes it along
             self.arena.drop(self.database)
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _shown(child: subprocess.Popen[str]) -> str:
+    """Return the command as a person types it."""
+    return " ".join(["dbkit", *list(child.args)[3:]]) if isinstance(child.args, list) else ""
 
 
 @contextmanager

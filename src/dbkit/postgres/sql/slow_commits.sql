@@ -3,7 +3,7 @@ CREATE FUNCTION public.tg_slow_commit() RETURNS trigger
 LANGUAGE plpgsql VOLATILE
 AS $function$
 BEGIN
-    PERFORM pg_catalog.pg_sleep(0.04);
+    PERFORM pg_catalog.pg_sleep(0.08);
     RETURN NEW;
 END
 $function$;

@@ -27,7 +27,18 @@ def standby(arena: Arena, stem: str) -> Iterator[Arena]:
     primary = arena.own()
     data = primary.data.with_name(stem)
     copy = pg.Server(primary.binaries, data, primary.sockets.with_name(f"{stem}-s"), primary.account, primary.settings)
-    command = [primary.binaries.program("pg_basebackup"), "-d", primary.conninfo("postgres"), "-D", str(data), "-c", "fast", "-X", "stream", "-R"]
+    command = [
+        primary.binaries.program("pg_basebackup"),
+        "-d",
+        primary.conninfo("postgres"),
+        "-D",
+        str(data),
+        "-c",
+        "fast",
+        "-X",
+        "stream",
+        "-R",
+    ]
     done = primary.account.run(command)
     if done.returncode:
         raise NotSurvivedError(f"pg_basebackup failed: {done.stderr.strip()}")
@@ -39,7 +50,11 @@ def standby(arena: Arena, stem: str) -> Iterator[Arena]:
         shutil.rmtree(data, ignore_errors=True)
 
 
-@fault(12, "the connection is cut in the middle, at the COMMIT, and by a failover", "the journal is asked what got through; nothing is lost, nothing done twice")
+@fault(
+    12,
+    "the connection is cut in the middle, at the COMMIT, and by a failover",
+    "the journal is asked what got through; nothing is lost, nothing done twice",
+)
 def cut(trial: Trial) -> None:
     with ExitStack() as stack:
         arena = stack.enter_context(trial.arena.another(max_wal_senders="4", wal_level="replica"))
@@ -113,7 +128,11 @@ def _on_the_new_primary(trial: Trial, follower: Arena) -> None:
         trial.arena = before
 
 
-@fault(13, "the connection that holds the run lock is ended, or idle_session_timeout would end it", "no mark is written without the lock; the setting does not apply")
+@fault(
+    13,
+    "the connection that holds the run lock is ended, or idle_session_timeout would end it",
+    "no mark is written without the lock; the setting does not apply",
+)
 def lock_lost(trial: Trial) -> None:
     trial.value(f"ALTER DATABASE \"{trial.database}\" SET idle_session_timeout = '300ms'")
     trial.migration("0001_a", "CREATE TABLE main.a ();\nSELECT pg_sleep(1);")
@@ -133,7 +152,11 @@ def lock_lost(trial: Trial) -> None:
     expect(trial.applied(), ["0001_a", "0002_b", "0003_c"], "what was applied")
 
 
-@fault(14, "the URL names a standby, or a database that is read-only", "status and --check work; migrate and rollback refuse at once and say why")
+@fault(
+    14,
+    "the URL names a standby, or a database that is read-only",
+    "status and --check work; migrate and rollback refuse at once and say why",
+)
 def nothing_can_be_written(trial: Trial) -> None:
     with ExitStack() as stack:
         arena = stack.enter_context(trial.arena.another(max_wal_senders="4", wal_level="replica"))

@@ -112,7 +112,11 @@ DROP INDEX CONCURRENTLY main.a_old_idx;
 """
 
 
-@fault(5, "kill -9 at each of the journal's writes of a migration without a transaction", "each next run goes on at the statement; none is run twice")
+@fault(
+    5,
+    "kill -9 at each of the journal's writes of a migration without a transaction",
+    "each next run goes on at the statement; none is run twice",
+)
 def between_statements(trial: Trial) -> None:
     trial.migration(
         "0001_a",
@@ -141,7 +145,11 @@ def between_statements(trial: Trial) -> None:
     expect(ends, [("done", 1), ("done", 2), ("done", 3), ("applied", 3)], "the ends in the journal")
 
 
-@fault(6, "a statement fails in a migration without a transaction, and the file is mended", "what is done may not be edited, the rest may; the run goes on there")
+@fault(
+    6,
+    "a statement fails in a migration without a transaction, and the file is mended",
+    "what is done may not be edited, the rest may; the run goes on there",
+)
 def mended_in_the_middle(trial: Trial) -> None:
     head = "-- transactional: false\nCREATE TABLE main.a (i integer);\n"
     trial.migration("0001_a", f"{head}CREATE INDEX CONCURRENTLY a_i_idx ON main.nowhere (i);\n")

@@ -60,7 +60,11 @@ def same_number(trial: Trial) -> None:
     expect_in("renumber", helped, "a command that gives the later one the next free number")
 
 
-@fault(19, "a migration with an older number is merged late", "refused where the policy says error, the default; applied with a word where it says warn")
+@fault(
+    19,
+    "a migration with an older number is merged late",
+    "refused where the policy says error, the default; applied with a word where it says warn",
+)
 def late(trial: Trial) -> None:
     trial.table("0001_a")
     trial.table("0003_c")
@@ -108,7 +112,10 @@ def carriage_returns(trial: Trial) -> None:
 
 @fault(22, "a file begins with a UTF-8 BOM", "it is accepted, and changes no checksum")
 def byte_order_mark(trial: Trial) -> None:
-    trial.migration("0001_a", "\ufeff-- transactional: false\nCREATE TABLE main.a (i integer);\nCREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);\n".encode())
+    trial.migration(
+        "0001_a",
+        "\ufeff-- transactional: false\nCREATE TABLE main.a (i integer);\nCREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);\n".encode(),
+    )
     trial.run("migrate", code=0)
     expect(trial.tables(), {"a"}, "tables")
     path = trial.root / "migrations/main/0001_a.sql"

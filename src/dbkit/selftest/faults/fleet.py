@@ -12,7 +12,9 @@ TENANTS = 12
 BAD = (5, 9)  # the first has something in the way, the second is not there
 
 
-@fault(49, "one of twelve tenants fails, one can't be reached", "the others are done, the two are named, and a second run does only those two")
+@fault(
+    49, "one of twelve tenants fails, one can't be reached", "the others are done, the two are named, and a second run does only those two"
+)
 def tenants(trial: Trial) -> None:
     names = [trial.arena.new_name("tenant") for _ in range(TENANTS)]
     migrator = f"{PROJECT}_{SERVICE}_migrator"

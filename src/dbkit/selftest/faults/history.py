@@ -8,17 +8,25 @@ from dbkit.selftest.trial import Trial
 
 OLD_ROW = (
     "INSERT INTO dbkit.journal (run, event, kind, service, object, rendered, rollback, text_hash, checksum, os_user, host, pid,"
-    " dbkit_version, environment, previous, hash) SELECT gen_random_uuid(), 'applied', 'migration', 'main', 'main/0001_a', rendered, rollback,"
-    " text_hash, checksum, 'me', 'here', 1, '0', 'here', '', '' FROM pg_temp.old"
+    " dbkit_version, environment, previous, hash)"
+    " SELECT gen_random_uuid(), 'applied', 'migration', 'main', 'main/0001_a', rendered, rollback, text_hash,"
+    " checksum, 'me', 'here', 1, '0', 'here', '', '' FROM pg_temp.old"
 )
 
 
-@fault(47, "the journal is of an older dbkit, of a newer one, or edited by hand", "it is brought up to date, refused, and the first forged row is named", forged=True)
+@fault(
+    47,
+    "the journal is of an older dbkit, of a newer one, or edited by hand",
+    "it is brought up to date, refused, and the first forged row is named",
+    forged=True,
+)
 def journals(trial: Trial) -> None:
     trial.table("0001_a")
     trial.run("migrate", code=0)
     with trial.connect("migrator") as connection:
-        connection.execute(b"CREATE TEMPORARY TABLE old AS SELECT rendered, rollback, text_hash, checksum FROM dbkit.journal WHERE event = 'applied'")
+        connection.execute(
+            b"CREATE TEMPORARY TABLE old AS SELECT rendered, rollback, text_hash, checksum FROM dbkit.journal WHERE event = 'applied'"
+        )
         connection.execute(b"DROP SCHEMA dbkit CASCADE")
         connection.execute(sql("journal_1").encode())
         connection.execute(OLD_ROW.encode())
@@ -37,12 +45,20 @@ def journals(trial: Trial) -> None:
     expect_in(f"row {row} ", trial.run("verify", "--journal", code=1).text, "the row that is named")
 
 
-@fault(48, "a rollback is missing, or fails half way", "refused before the first; one that fails undoes nothing of its migration, and can be run again")
+@fault(
+    48,
+    "a rollback is missing, or fails half way",
+    "refused before the first; one that fails undoes nothing of its migration, and can be run again",
+)
 def rollbacks(trial: Trial) -> None:
     trial.migration("0001_a", "CREATE TABLE main.a ();", None)
     trial.refused(where="0001_a.sql:1", says="has no rollback")
     trial.migration("0001_a", "-- irreversible: it was ever so\nCREATE TABLE main.a ();", None)
-    trial.migration("0002_b", "CREATE TABLE main.b ();\nCREATE TABLE main.c ();", "DROP TABLE main.c;\nSELECT 1 / (SELECT count(*) FROM main.b);\nDROP TABLE main.b;")
+    trial.migration(
+        "0002_b",
+        "CREATE TABLE main.b ();\nCREATE TABLE main.c ();",
+        "DROP TABLE main.c;\nSELECT 1 / (SELECT count(*) FROM main.b);\nDROP TABLE main.b;",
+    )
     trial.table("0003_d")
     trial.run("migrate", code=0)
     trial.refused("rollback", "main", "--to", "0", where="main/0001_a", says="irreversible")
@@ -56,7 +72,11 @@ def rollbacks(trial: Trial) -> None:
     expect(trial.tables(), {"a"}, "tables after it was run again")
 
 
-@fault(51, "CREATE INDEX CONCURRENTLY IF NOT EXISTS over an invalid index, or another one, of that name", "an invalid one is built again, another one is refused")
+@fault(
+    51,
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS over an invalid index, or another one, of that name",
+    "an invalid one is built again, another one is refused",
+)
 def index_of_that_name(trial: Trial) -> None:
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'main.a_i_idx'::regclass"
     trial.migration("0001_a", "CREATE TABLE main.a (i integer);\nCREATE INDEX a_i_idx ON main.a (i);")

@@ -10,7 +10,7 @@ from dbkit.selftest.trial import Trial
 @fault(23, "a file that is not UTF-8, or holds NUL", "exit 2 with file and line, before a server is asked")
 def not_utf8(trial: Trial) -> None:
     trial.table("0001_a")
-    trial.migration("0002_b", "CREATE TABLE main.b ();\n-- caf".encode() + b"\xe9\n")
+    trial.migration("0002_b", b"CREATE TABLE main.b ();\n-- caf" + b"\xe9\n")
     before_connecting(trial, "0002_b.sql:2", "UTF-8")
     trial.migration("0002_b", b"CREATE TABLE main.b ();\nSELECT '\x00';\n")
     before_connecting(trial, "0002_b.sql:2", "NUL")
@@ -40,13 +40,19 @@ DO $do$ BEGIN CASE WHEN TRUE THEN PERFORM 1; ELSE NULL; END CASE; END $do$
 """
 
 
-@fault(25, "BEGIN ATOMIC, $$ in $$, E'\\'', nested comments, rules with semicolons", "split where PostgreSQL's parser splits, and stored as written")
+@fault(
+    25,
+    "BEGIN ATOMIC, $$ in $$, E'\\'', nested comments, rules with semicolons",
+    "split where PostgreSQL's parser splits, and stored as written",
+)
 def tricky_text(trial: Trial) -> None:
     trial.migration("0001_a", TRICKY)
-    trial.migration("0002_b", "-- transactional: false\n" + TRICKY.replace("main.t", "main.u").replace("_f(", "_g(").replace("RULE r", "RULE s"))
+    trial.migration(
+        "0002_b", "-- transactional: false\n" + TRICKY.replace("main.t", "main.u").replace("_f(", "_g(").replace("RULE r", "RULE s")
+    )
     trial.run("migrate", code=0)
     for table, functions in (("t", "f"), ("u", "g")):
-        expect(trial.rows(f"SELECT i, \"semi;colon\", q, p FROM main.{table}"), [(1, ";", "';", "%s :name {} \\ ?")], f"the row of {table}")
+        expect(trial.rows(f'SELECT i, "semi;colon", q, p FROM main.{table}'), [(1, ";", "';", "%s :name {} \\ ?")], f"the row of {table}")
         expect(trial.value(f"SELECT main.outer_{functions}() || main.atomic_{functions}(1)"), "a;b--no comment'2", "the functions")
 
 
@@ -66,7 +72,9 @@ def psql_commands(trial: Trial) -> None:
     for command in ("\\i other.sql", "\\set x 1", "\\connect other"):
         trial.migration("0001_a", f"CREATE TABLE main.a ();\n{command}\n")
         trial.refused(where="0001_a.sql:2", says=command.split()[0])
-    trial.migration("0001_a", "\\restrict aB3\nSELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE main.a ();\n\\unrestrict aB3\n")
+    trial.migration(
+        "0001_a", "\\restrict aB3\nSELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE main.a ();\n\\unrestrict aB3\n"
+    )
     trial.run("migrate", code=0)
     expect(trial.tables(), {"a"}, "tables")
 
@@ -79,7 +87,11 @@ def linted(trial: Trial, where: str, says: str) -> None:
     trial.refused(where=where, says=says)
 
 
-@fault(28, "COMMIT, ROLLBACK or SAVEPOINT in a migration, open, in a DO block, or hidden", "lint and migrate refuse it; what hides is refused by the server, and nothing is marked")
+@fault(
+    28,
+    "COMMIT, ROLLBACK or SAVEPOINT in a migration, open, in a DO block, or hidden",
+    "lint and migrate refuse it; what hides is refused by the server, and nothing is marked",
+)
 def transaction_control(trial: Trial) -> None:
     for line in ("COMMIT", "ROLLBACK", "SAVEPOINT s", "BEGIN"):
         trial.migration("0001_a", f"CREATE TABLE main.a ();\n{line};\n")
@@ -105,7 +117,11 @@ BARE = {
 }
 
 
-@fault(29, "a statement that can't be in a transaction, without the header", "refused before anything runs, with the line and the header to add")
+@fault(
+    29,
+    "a statement that can't be in a transaction, without the header",
+    "refused before anything runs, with the line and the header to add",
+)
 def bare_statements(trial: Trial) -> None:
     for statement, name in BARE.items():
         trial.migration("0001_a", f"CREATE TABLE main.a (i integer);\n{statement};\n")
@@ -127,7 +143,11 @@ def headers(trial: Trial) -> None:
         trial.refused(where=f"0001_a.sql:{line}", says=says)
 
 
-@fault(31, "ALTER TYPE … ADD VALUE, and the label used in the same transaction", "lint says it beforehand; migrate names the line and leaves nothing")
+@fault(
+    31,
+    "ALTER TYPE … ADD VALUE, and the label used in the same transaction",
+    "lint says it beforehand; migrate names the line and leaves nothing",
+)
 def enum_label(trial: Trial) -> None:
     trial.migration("0001_e", "CREATE TYPE main.e AS ENUM ('a');", "DROP TYPE main.e;")
     trial.run("migrate", code=0)
@@ -147,7 +167,11 @@ def _template(trial: Trial, text: str) -> None:
     trial.write("migrations/main/0002_b.rollback.sql", "SELECT 1;")
 
 
-@fault(44, "an undefined Jinja variable, a secret that is not set, a template that renders to nothing", "exit 2 at its line, before a server is asked")
+@fault(
+    44,
+    "an undefined Jinja variable, a secret that is not set, a template that renders to nothing",
+    "exit 2 at its line, before a server is asked",
+)
 def templates(trial: Trial) -> None:
     trial.table("0001_a")
     _template(trial, "-- one\nCREATE TABLE {{ shema }}.b ();\n")
@@ -172,7 +196,16 @@ def unsteady(trial: Trial) -> None:
 def stray_files(trial: Trial) -> None:
     trial.table("0001_a")
     folder = trial.root / "migrations/main"
-    for name in ("0002_b.SQL", "._0002_b.sql", "0002_b.sql~", "#0002_b.sql#", "0002_b.sql.orig", "0002_b.py", "0002_b.txt", "0002_b.sql.swp"):
+    for name in (
+        "0002_b.SQL",
+        "._0002_b.sql",
+        "0002_b.sql~",
+        "#0002_b.sql#",
+        "0002_b.sql.orig",
+        "0002_b.py",
+        "0002_b.txt",
+        "0002_b.sql.swp",
+    ):
         trial.write(f"migrations/main/{name}", "CREATE TABLE main.b ();\n")
         trial.refused(where=f"migrations/main/{name}:1", says="neither run nor skipped")
         (folder / name).unlink()

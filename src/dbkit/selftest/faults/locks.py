@@ -32,7 +32,9 @@ def runners_at_once(trial: Trial) -> None:
     expect(trial.value("SELECT count(*) FROM dbkit.journal WHERE event = 'deployed'"), 1, "how often the routine was deployed")
 
 
-@fault(8, "a second runner while the first takes long", "it names who holds the lock since when, waits as long as it may, then exits with 4")
+@fault(
+    8, "a second runner while the first takes long", "it names who holds the lock since when, waits as long as it may, then exits with 4"
+)
 def a_long_first_runner(trial: Trial) -> None:
     trial.migration("0001_a", f"CREATE TABLE main.a ();\n{gate.HERE}")
     with trial.gate() as gated:
@@ -71,7 +73,11 @@ def a_waiter_beside_a_build(trial: Trial) -> None:
     expect(trial.column(VALID), ["main.a_i_idx true"], "the index")
 
 
-@fault(10, "the host of the run is gone without a word (half-open TCP)", "the server's keepalives find out; the lock is free within half a minute")
+@fault(
+    10,
+    "the host of the run is gone without a word (half-open TCP)",
+    "the server's keepalives find out; the lock is free within half a minute",
+)
 def a_dead_host(trial: Trial) -> None:
     address = f"127.52.{trial.root.stat().st_ino % 250 + 1}.1"  # nobody else listens there
     with ExitStack() as stack:
@@ -125,7 +131,9 @@ def a_hot_table(trial: Trial) -> None:
     expect(trial.applied(), ["0001_a", "0002_b"], "what was applied")
 
 
-@fault(33, "an old transaction stands in the way of CREATE INDEX CONCURRENTLY", "it is named beforehand, and no lock_timeout ends the build")
+@fault(
+    33, "an old transaction stands in the way of CREATE INDEX CONCURRENTLY", "it is named beforehand, and no lock_timeout ends the build"
+)
 def an_old_snapshot(trial: Trial) -> None:
     trial.manifest('[migrate]\nlock_timeout = "200ms"\n')
     trial.migration("0001_a", "CREATE TABLE main.a (i integer);")
@@ -144,7 +152,9 @@ def an_old_snapshot(trial: Trial) -> None:
     expect(trial.column(VALID), ["main.a_i_idx true"], "the index")
 
 
-@fault(38, "eight runners deploy one function, again and again", "no error, one of them writes, and nothing is touched where nothing changed")
+@fault(
+    38, "eight runners deploy one function, again and again", "no error, one of them writes, and nothing is touched where nothing changed"
+)
 def runners_of_one_function(trial: Trial) -> None:
     trial.table("0001_a")
     rows = "SELECT xmin::text FROM pg_proc WHERE proname = 'f' AND pronamespace = 'main'::regnamespace"

@@ -56,7 +56,11 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@fault(11, "the URL leads through PgBouncer in transaction mode", "it is found, a lease stands in for the lock, nothing is left set for the next client")
+@fault(
+    11,
+    "the URL leads through PgBouncer in transaction mode",
+    "it is found, a lease stands in for the lock, nothing is left set for the next client",
+)
 def through_a_pooler(trial: Trial) -> None:
     import psycopg
 

@@ -8,10 +8,16 @@ from dbkit.selftest.trial import SERVICE, Trial
 
 FUNCTION = "CREATE OR REPLACE FUNCTION main.f({parameters}) RETURNS {type} LANGUAGE sql AS 'SELECT {value}';\n"
 APP = f"{PROJECT}_{SERVICE}_app"
-SIGNATURES = "SELECT oid::regprocedure::text || ' ' || prorettype::regtype FROM pg_proc WHERE proname = 'f' AND pronamespace = 'main'::regnamespace"
+SIGNATURES = (
+    "SELECT oid::regprocedure::text || ' ' || prorettype::regtype FROM pg_proc WHERE proname = 'f' AND pronamespace = 'main'::regnamespace"
+)
 
 
-@fault(39, "a function's parameters and return type change", "the old one is dropped by its exact signature, no overload stays, its privileges are kept; refused while something needs it")
+@fault(
+    39,
+    "a function's parameters and return type change",
+    "the old one is dropped by its exact signature, no overload stays, its privileges are kept; refused while something needs it",
+)
 def changed_shape(trial: Trial) -> None:
     trial.table("0001_a")
     trial.routine("f", FUNCTION.format(parameters="p integer", type="integer", value="1"))
@@ -25,7 +31,11 @@ def changed_shape(trial: Trial) -> None:
         expect(trial.column(SIGNATURES), [f"main.f({inside}) {kind}"], "the functions of that name")
         may = f"SELECT has_function_privilege('{APP}', 'main.f({inside})', 'EXECUTE')"
         expect(trial.value(may), True, "whether the app may still call it")
-        expect("=X/" in trial.value("SELECT proacl::text FROM pg_proc WHERE proname = 'f'").replace(f"{APP}=X/", ""), False, "PUBLIC may call it")
+        expect(
+            "=X/" in trial.value("SELECT proacl::text FROM pg_proc WHERE proname = 'f'").replace(f"{APP}=X/", ""),
+            False,
+            "PUBLIC may call it",
+        )
     trial.value("CREATE VIEW public.needs_f AS SELECT main.f(1, 'x')")
     trial.routine("f", FUNCTION.format(parameters="p integer", type="integer", value="4"))
     refused = trial.run("migrate")
@@ -50,10 +60,16 @@ def changed_by_hand(trial: Trial) -> None:
     expect(trial.value("SELECT main.f()"), 2, "the function after --overwrite")
 
 
-@fault(41, "a view and a trigger depend on a column that a migration drops", "they are dropped in its transaction, and come again with options and privileges")
+@fault(
+    41,
+    "a view and a trigger depend on a column that a migration drops",
+    "they are dropped in its transaction, and come again with options and privileges",
+)
 def in_the_way(trial: Trial) -> None:
     trial.migration("0001_a", "CREATE TABLE main.a (i integer, j integer);", "DROP TABLE main.a;")
-    view = f"CREATE OR REPLACE VIEW main.v WITH (security_invoker = true) AS SELECT i{{more}} FROM main.a;\nGRANT SELECT ON main.v TO {APP};\n"
+    view = (
+        f"CREATE OR REPLACE VIEW main.v WITH (security_invoker = true) AS SELECT i{{more}} FROM main.a;\nGRANT SELECT ON main.v TO {APP};\n"
+    )
     trial.routine("v", view.format(more=", j"))
     trial.routine("w", "CREATE OR REPLACE VIEW main.w AS SELECT i FROM main.v;\n")
     trial.run("migrate", code=0)

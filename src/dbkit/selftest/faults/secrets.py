@@ -29,7 +29,12 @@ COMMANDS = (
 )
 
 
-@fault(50, "the password in every URL of every run above, and in URLs that lead nowhere", "it is in no output, no journal, no process's arguments, and not in pg_stat_activity", last=True)
+@fault(
+    50,
+    "the password in every URL of every run above, and in URLs that lead nowhere",
+    "it is in no output, no journal, no process's arguments, and not in pg_stat_activity",
+    last=True,
+)
 def passwords(trial: Trial) -> None:
     for number, url in enumerate(URLS):
         trial.manifest(url=url)
@@ -40,7 +45,9 @@ def passwords(trial: Trial) -> None:
     trial.migration("0002_b", "CREATE TABLE main.b ();\nSELECT pg_sleep(1), 1 / 0;\n")
     child = trial.start("-vv", "migrate")
     while child.poll() is None:
-        shown = trial.rows("SELECT query, application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        shown = trial.rows(
+            "SELECT query, application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         _refuse(repr(shown), "pg_stat_activity")
         _refuse(trial.arguments(child), "the process's arguments")
     expect_in("division by zero", trial.ended(child).text, "what a failing run says")

@@ -9,7 +9,11 @@ from dbkit.selftest.trial import SERVICE, Trial
 OWNER, MIGRATOR = (f"{PROJECT}_{SERVICE}_{kind}" for kind in ("owner", "migrator"))
 
 
-@fault(35, "search_path of the database, of a pg_dump baseline, and an evil now()", "the journal is written qualified; nothing is applied twice, and nobody else's now() is called")
+@fault(
+    35,
+    "search_path of the database, of a pg_dump baseline, and an evil now()",
+    "the journal is written qualified; nothing is applied twice, and nobody else's now() is called",
+)
 def search_path(trial: Trial) -> None:
     trial.value(
         "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;"
@@ -31,7 +35,11 @@ def search_path(trial: Trial) -> None:
     trial.run("migrate", code=0)
     expect(trial.value("SELECT path FROM main.e"), "evil, pg_catalog", "search_path in the migration after the baseline")
     expect(len(trial.applied()), 5, "migrations that were applied")
-    expect(trial.column("SELECT nspname FROM pg_namespace WHERE nspname IN ('public', 'evil', 'dbkit', 'main') ORDER BY 1"), ["dbkit", "evil", "main", "public"], "schemas")
+    expect(
+        trial.column("SELECT nspname FROM pg_namespace WHERE nspname IN ('public', 'evil', 'dbkit', 'main') ORDER BY 1"),
+        ["dbkit", "evil", "main", "public"],
+        "schemas",
+    )
 
 
 TRICKS = (
@@ -47,11 +55,17 @@ TRICKS = (
 )
 
 
-@fault(36, "SET ROLE, SET SESSION, advisory_unlock_all, temporary tables in migrations", "neither the mark nor the next migration sees any of it; DISCARD ALL is refused")
+@fault(
+    36,
+    "SET ROLE, SET SESSION, advisory_unlock_all, temporary tables in migrations",
+    "neither the mark nor the next migration sees any of it; DISCARD ALL is refused",
+)
 def session_tricks(trial: Trial) -> None:
     for number, trick in enumerate(TRICKS, 1):
         trial.migration(f"{number:04}_trick", f"{trick};\n")
-        trial.migration(f"{number + 100:04}_after", f"-- depends: {number:04}_trick\nCREATE TABLE main.t{number} AS SELECT {SEEN} AS seen;\n")
+        trial.migration(
+            f"{number + 100:04}_after", f"-- depends: {number:04}_trick\nCREATE TABLE main.t{number} AS SELECT {SEEN} AS seen;\n"
+        )
     trial.run("migrate", code=0)
     wanted = f'"$user", public|{OWNER}|{MIGRATOR}|ISO, MDY|UTF8|off|größe|2'
     for number, trick in enumerate(TRICKS, 1):
@@ -66,13 +80,18 @@ def session_tricks(trial: Trial) -> None:
 
 
 SEEN = (
-    "concat_ws('|', current_setting('search_path'), current_user, session_user, current_setting('DateStyle'), current_setting('client_encoding'),"
-    " current_setting('transaction_read_only'), 'größe', (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1684171636"
+    "concat_ws('|', current_setting('search_path'), current_user, session_user, current_setting('DateStyle'),"
+    " current_setting('client_encoding'), current_setting('transaction_read_only'), 'größe', (SELECT count(*) FROM pg_locks"
+    " WHERE locktype = 'advisory' AND classid = 1684171636"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))"
 )
 
 
-@fault(37, "a deferred constraint fails at the end of a migration", "it is this migration's failure, by name; nothing is recorded, the next is not begun")
+@fault(
+    37,
+    "a deferred constraint fails at the end of a migration",
+    "it is this migration's failure, by name; nothing is recorded, the next is not begun",
+)
 def deferred(trial: Trial) -> None:
     trial.migration(
         "0001_a",

@@ -46,10 +46,10 @@ def _measured(trial: Trial) -> tuple[int, str, int]:
 
 @fault(43, "the disk is full; the lock table is full", "the migration is rolled back as a whole, says so, and goes in once there is room")
 def no_room(trial: Trial) -> None:
-    with trial.arena.another(max_locks_per_transaction="10", max_connections="12", max_prepared_transactions="0") as arena:
-        with another_trial(arena, "locks") as here:
-            many = "".join(f"CREATE TABLE main.t{number} ();\n" for number in range(2000))
-            _fails_then_goes_in(here, many, "53200")
+    few = {"max_locks_per_transaction": "10", "max_connections": "12", "max_prepared_transactions": "0"}
+    with trial.arena.another(**few) as arena, another_trial(arena, "locks") as here:
+        many = "".join(f"CREATE TABLE main.t{number} ();\n" for number in range(2000))
+        _fails_then_goes_in(here, many, "53200")
     with small_file_system(trial) as folder, trial.arena.connect("postgres") as connection:
         space = f"{trial.database}_small"
         connection.execute(f"CREATE TABLESPACE {space} LOCATION '{folder}'".encode())

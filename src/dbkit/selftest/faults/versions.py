@@ -13,7 +13,11 @@ TOO_NEW = {  # by the first major that knows it
 }
 
 
-@fault(52, "the server is of another version than the files were written for", "what it does not know fails at its line and leaves nothing; routines go to the servers that they are for; status names the version")
+@fault(
+    52,
+    "the server is of another version than the files were written for",
+    "what it does not know fails at its line and leaves nothing; routines go to the servers that they are for; status names the version",
+)
 def another_version(trial: Trial) -> None:
     major = int(trial.value("SELECT current_setting('server_version_num')::integer / 10000"))
     trial.table("0001_a")
