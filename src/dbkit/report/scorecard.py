@@ -44,7 +44,7 @@ def show_totals(verdicts: Sequence[Verdict], output: Output) -> None:
 def show_kills(kills: Kills, output: Output) -> None:
     """Write how many kills there were, where they met the runs, and what was not as in a straight run."""
     histories = f"{kills.histories} histor{'y' if kills.histories == 1 else 'ies'}"
-    output.line(f"kill -9, {kills.made} times in {histories}, {kills.seconds:.0f} s, seed {kills.seed}")
+    output.line(f"kill -9, {kills.made} time{'' if kills.made == 1 else 's'} in {histories}, {kills.seconds:.0f} s, seed {kills.seed}")
     for where, count in kills.landed.most_common():
         output.line(f"{count:>5}  {where}")
     for problem in kills.problems:

@@ -51,7 +51,7 @@ def kill_cycles(arena: Arena, kills: int, seed: int, progress: Callable[[Kills],
     """
     started = time.monotonic()
     with trial(arena, "straight") as made:
-        _prepare(made)
+        prepare(made)
         for command in COMMANDS:
             made.run(*command, code=0)
         straight = remains(made)
@@ -66,7 +66,8 @@ def kill_cycles(arena: Arena, kills: int, seed: int, progress: Callable[[Kills],
     return found
 
 
-def _prepare(made: Trial) -> None:
+def prepare(made: Trial) -> None:
+    """Write the history's files; let its commits take their time."""
     shutil.copytree(Path(__file__).parent / "history", made.root, dirs_exist_ok=True)
     made.value(sql("slow_commits"))
 
@@ -95,7 +96,7 @@ class Lane:
         import psycopg
 
         try:
-            _prepare(made)
+            prepare(made)
             with self.arena.connect(made.database) as looker:
                 for command in COMMANDS:
                     while self._killed(made, looker, command):

@@ -86,6 +86,11 @@ class Trial:
             self.write(f"migrations/{SERVICE}/{stem}.rollback.sql", down)
         return self.write(f"migrations/{SERVICE}/{stem}.sql", up)
 
+    def remove(self, stem: str) -> None:
+        """Remove a migration's files."""
+        for path in (self.root / f"migrations/{SERVICE}").glob(f"{stem}.*"):
+            path.unlink()
+
     def table(self, stem: str) -> Path:
         """Write a migration that makes a table, named as the migration without its number."""
         name = stem.partition("_")[2]

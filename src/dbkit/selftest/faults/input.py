@@ -79,12 +79,13 @@ def psql_commands(trial: Trial) -> None:
     expect(trial.tables(), {"a"}, "tables")
 
 
-def linted(trial: Trial, where: str, says: str) -> None:
-    """`dbkit lint` finds it at its place, and `dbkit migrate` refuses it."""
-    found = trial.run("lint", code=1)
-    expect_in(where, found.text, "where lint finds it")
-    expect_in(says, found.text, "what lint says")
-    trial.refused(where=where, says=says)
+CONTROL = {
+    "COMMIT;": "dbkit owns the transaction",
+    "ROLLBACK;": "dbkit owns the transaction",
+    "SAVEPOINT s;": "dbkit owns the transaction",
+    "BEGIN;": "dbkit owns the transaction",
+    "DO $$ BEGIN COMMIT; END $$;": "COMMIT inside a DO block",
+}
 
 
 @fault(
@@ -93,11 +94,17 @@ def linted(trial: Trial, where: str, says: str) -> None:
     "lint and migrate refuse it; what hides is refused by the server, and nothing is marked",
 )
 def transaction_control(trial: Trial) -> None:
-    for line in ("COMMIT", "ROLLBACK", "SAVEPOINT s", "BEGIN"):
-        trial.migration("0001_a", f"CREATE TABLE main.a ();\n{line};\n")
-        linted(trial, "0001_a.sql:2", "dbkit owns the transaction")
-    trial.migration("0001_a", "CREATE TABLE main.a ();\nDO $$ BEGIN COMMIT; END $$;\n")
-    linted(trial, "0001_a.sql:2", "COMMIT inside a DO block")
+    for number, line in enumerate(CONTROL, 1):
+        trial.migration(f"000{number}_a", f"CREATE TABLE main.a ();\n{line}\n")
+    found = trial.run("lint", code=1).text
+    for number, says in enumerate(CONTROL.values(), 1):
+        expect_in(f"000{number}_a.sql:2", found, "where lint finds it")
+        expect_in(says, found, "what lint says")
+        trial.remove(f"000{number}_a")
+    for line, says in CONTROL.items():
+        trial.migration("0009_a", f"CREATE TABLE main.a ();\n{line}\n")
+        trial.refused(where="0009_a.sql:2", says=says)
+    trial.remove("0009_a")
     trial.value("CREATE PROCEDURE public.sneaky() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$")
     for line in ("CALL public.sneaky()", "DO $$ BEGIN EXECUTE 'COM' || 'MIT'; END $$"):
         trial.migration("0001_a", f"CREATE TABLE main.a ();\n{line};\n")
