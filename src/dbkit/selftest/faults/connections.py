@@ -130,7 +130,7 @@ def _on_the_new_primary(trial: Trial, follower: Arena) -> None:
 
 @fault(
     13,
-    "the connection that holds the run lock is ended, or idle_session_timeout would end it",
+    "the connection with the run lock is ended; idle_session_timeout is set",
     "no mark is written without the lock; the setting does not apply",
 )
 def lock_lost(trial: Trial) -> None:

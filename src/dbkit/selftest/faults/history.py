@@ -74,7 +74,7 @@ def rollbacks(trial: Trial) -> None:
 
 @fault(
     51,
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS over an invalid index, or another one, of that name",
+    "CREATE INDEX … IF NOT EXISTS over an invalid index of that name, or another",
     "an invalid one is built again, another one is refused",
 )
 def index_of_that_name(trial: Trial) -> None:

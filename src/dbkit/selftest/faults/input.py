@@ -176,7 +176,7 @@ def _template(trial: Trial, text: str) -> None:
 
 @fault(
     44,
-    "an undefined Jinja variable, a secret that is not set, a template that renders to nothing",
+    "an undefined Jinja variable, an unset secret, an empty rendering",
     "exit 2 at its line, before a server is asked",
 )
 def templates(trial: Trial) -> None:

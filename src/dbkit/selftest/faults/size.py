@@ -38,7 +38,7 @@ def _measured(trial: Trial) -> tuple[int, str, int]:
         "print(done.returncode, peak * (1 if sys.platform == 'darwin' else 1024), (done.stdout + done.stderr)[-600:], sep='\\n')\n"
     )
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=trial.root, env=trial.environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=trial.root, env=trial.environment, capture_output=True, text=True, check=False, timeout=3 * PATIENCE)
     code, peak, text = done.stdout.split("\n", 2)
     trial.arena.said.append(text)
     return int(peak), text, int(code)
