@@ -6,9 +6,13 @@ import random
 import signal
 import time
 
+import psycopg
 import pytest
 
 from dbkit.errors import DbkitError
+from dbkit.postgres.connect import SESSION, connect
+from dbkit.postgres.throwaway import throwaway_server
+from dbkit.testing.plugin import server_settings
 from scratch import Scratch, until
 
 GATE = 7
@@ -216,3 +220,58 @@ def test_a_lock_that_somebody_holds_for_too_long_is_named_and_left_to_them(scrat
     scratch.migrate()
 
     assert scratch.states()["0002_b"] == "applied"
+
+
+def test_a_run_that_was_killed_at_its_very_end_is_ended_by_the_next_one(scratch: Scratch) -> None:
+    """Every migration is in, but the row with the catalog's fingerprint is not: without it a cheap check would see drift."""
+    scratch.migration("0001_a", "CREATE TABLE main.a ();")
+    scratch.migrate()
+    scratch.migration("0002_b", "CREATE TABLE main.b ();")
+    scratch.value(
+        f"""
+        CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock({GATE}); RETURN NEW; END $$;
+        CREATE TRIGGER a_gate BEFORE INSERT ON dbkit.journal FOR EACH ROW WHEN (NEW.event = 'finished') EXECUTE FUNCTION public.wait();
+        """
+    )
+    with scratch.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = scratch.start("migrate")
+        until(lambda: waiting_at_the_gate(scratch))
+        child.kill()
+        child.communicate()
+        until(lambda: not sessions_of_dbkit(scratch), seconds=PROMPT)
+    assert scratch.call("verify", "main", "--fingerprint").code == 1
+
+    assert scratch.migrate().is_empty
+
+    scratch.call("verify", "main", "--fingerprint", code=0)
+    agree(scratch)
+    before = scratch.value("SELECT count(*) FROM dbkit.journal")
+    scratch.migrate()
+    assert scratch.value("SELECT count(*) FROM dbkit.journal") == before
+
+
+def test_when_the_run_lock_is_lost_no_other_migration_is_begun(gated: Scratch) -> None:
+    with gated.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = gated.start("migrate")
+        until(lambda: waiting_at_the_gate(gated))
+        gated.value("SELECT pg_terminate_backend(%s, 10000)", holder(gated, 1))
+
+    _, err = child.communicate(timeout=60)
+
+    assert child.returncode == 1
+    assert "run lock" in err
+    assert gated.tables() == {"a", "b"}
+
+
+def test_the_server_asks_after_a_host_that_says_nothing_any_more() -> None:
+    """Over TCP; a client on a host without power sends no end."""
+    address = "127.52.1.9"
+    with throwaway_server(server_settings(), listen_addresses=address):
+        with psycopg.connect(f"host={address} dbname=postgres user=postgres") as connection:
+            assert connection.execute("SHOW tcp_keepalives_idle").fetchone() != ("10",)
+        with connect(f"host={address} dbname=postgres user=postgres", "test", **SESSION) as connection:
+            shown = connection.execute("SELECT name, setting FROM pg_settings WHERE name ~ '^tcp_keepalives'").fetchall()
+    assert dict(shown) == {"tcp_keepalives_count": "3", "tcp_keepalives_idle": "10", "tcp_keepalives_interval": "3"}

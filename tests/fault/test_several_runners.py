@@ -47,7 +47,7 @@ def test_a_runner_that_comes_later_waits_names_the_first_and_finds_nothing_to_do
         first = scratch.start("migrate")
         until(lambda: scratch.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted", GATE))
         second = scratch.start("migrate", "--lock-wait", "60")
-        polls = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbkit/migrate' AND datname = current_database()"
+        polls = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'dbkit/migrate%%' AND datname = current_database()"
         until(lambda: scratch.value(polls) == 3)
         assert second.stderr is not None
         line = second.stderr.readline()
@@ -57,6 +57,7 @@ def test_a_runner_that_comes_later_waits_names_the_first_and_finds_nothing_to_do
 
     assert "main: waiting for another run: pid " in line
     assert "dbkit/migrate" in line
+    assert line.rstrip().endswith("at main/0001_a")
     assert scratch.events() == [("applied", "0001_a")]
 
 

@@ -471,7 +471,7 @@ def test_the_owner_can_not_do_what_needs_a_superuser(scratch: Scratch) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["search_path = 'evil, pg_catalog'", "search_path = ''", "DateStyle = 'German'", "client_encoding = 'LATIN1'"]
+    "setting", ["search_path = evil, pg_catalog", "search_path = ''", "DateStyle = 'German'", "client_encoding = 'LATIN1'"]
 )
 def test_a_hostile_database_setting_moves_no_mark(scratch: Scratch, connection: Connection, setting: str) -> None:
     connection.execute("CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC")

@@ -178,3 +178,12 @@ def test_status_says_everything_at_a_glance(applied: Scratch) -> None:
     }
     assert status.routines_pending == ("main/f",)
     assert not status.is_current
+
+
+@pytest.mark.parametrize("text", ["-- depends: 0009_x\nSELECT 1;", "-- transactionl: false\nSELECT 1;", b"SELECT '\xe9';", ""])
+def test_a_wrong_file_is_refused_before_a_server_is_asked(scratch: Scratch, text: str | bytes) -> None:
+    scratch.migration("0001_a", "SELECT 1;")
+    scratch.write("migrations/main/0001_a.sql", text)
+    scratch.describe(environment='url = "postgresql://nobody@127.0.0.1:1/nowhere"')
+
+    assert refusal(scratch).where is not None

@@ -241,3 +241,13 @@ def test_a_rollback_that_ended_in_the_middle_is_finished_before_anything_else(ta
     assert table.states()["0002_i"] == "pending"
     table.migrate()
     assert valid(table) == {"a_i_idx": True, "a_j_idx": True}
+
+
+def test_a_statement_and_the_mark_of_its_end_are_one_transaction(table: Scratch) -> None:
+    table.migration("0002_i", "-- transactional: false\nCREATE TABLE main.b ();\nCREATE INDEX CONCURRENTLY a_i_idx ON main.a (i);")
+
+    table.migrate()
+
+    assert table.value("SELECT xmin::text FROM pg_class WHERE oid = 'main.b'::regclass") == table.value(
+        "SELECT xmin::text FROM dbkit.journal WHERE object = 'main/0002_i' AND event = 'done' AND statement = 1"
+    )

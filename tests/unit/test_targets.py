@@ -182,6 +182,8 @@ SECRET_URLS = [
     f"redis://h/0?password={CANARY}",
     f"unix://u:{CANARY}@/run/redis.sock?db=0",
     f"cmd:echo postgresql://u:{CANARY}@h/d",
+    f"postgresql://u:{CANARY}/d",  # no host
+    f"postgresql://u:{CANARY}",
 ]
 
 
@@ -199,6 +201,8 @@ def test_a_mask_leaves_nothing_of_a_password(url: str) -> None:
         "postgresql://u@h:5432/d?sslmode=verify-full",
         "postgresql:///d?host=%2Frun%2Fpg&user=u",
         "service=orders",
+        "postgresql://h1:5432,h2:5433/d",
+        "postgresql://[::1]:5432/d",
         "redis://h:6379/0",
         "unix:///run/redis.sock",
     ],

@@ -18,6 +18,7 @@ from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
 from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
+from dbkit.source.files import load_migrations
 
 if TYPE_CHECKING:
     import threading
@@ -42,14 +43,16 @@ def migrate(
 ) -> Plan:
     """Bring one service's database up to its files; return what was done.
 
-    A run with nothing to do takes no lock and writes nothing. `sources` are the files, where they were read before;
-    `opened` is what `open_watcher` gave, where it was asked before; `halt` interrupts a run that is not the main thread's.
+    A wrong file is refused before the server is asked. A run with nothing to do takes no lock and writes nothing, unless the one
+    before it was ended before its own end. `sources` are the files, where they were read before; `opened` is what `open_watcher`
+    gave, where it was asked before; `halt` interrupts a run that is not the main thread's.
     """
+    migrations = sources.migrations if sources else tuple(load_migrations(database.target.project, database.service))
     watcher, pooled = opened or open_watcher(database, "migrate")
     with watcher:
-        plan = make_plan(database, watcher, to=to, sources=sources)
+        plan = make_plan(database, watcher, to=to, sources=sources, migrations=migrations)
         refuse_read_only(database, plan.authority)
-        if plan.is_empty:
+        if plan.is_empty and not journal.unfinished(watcher, database.service):
             return plan
         for planned in plan.migrations:
             if planned.migration.backfill or not planned.migration.transactional:
@@ -93,6 +96,7 @@ class Execution:
     def _apply(self, planned: PlannedMigration) -> list[str]:
         """Run one migration; return the routines that were dropped because they stood in its way."""
         migration, work = planned.migration, self.work
+        work.keep_lock()
         seconds: float | None
         try:
             if migration.backfill:

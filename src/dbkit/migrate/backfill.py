@@ -122,7 +122,7 @@ class Walk:
         import psycopg
 
         try:
-            self.work.session.begin()
+            self.work.session.begin(self.id)
             last = self._last_key(position, size)
             bounds = [last] if position.cursor is None else [position.cursor, last]
             statement = self.chunks.first if position.cursor is None else self.chunks.statement

@@ -12,7 +12,7 @@ from dbkit.errors import DbkitError
 from dbkit.migrate.watch import Watch, pause_before, watching
 from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import authority
-from dbkit.postgres.session import Session, exclusive_session, execute_as
+from dbkit.postgres.session import OURS, Session, exclusive_session, execute_as
 
 if TYPE_CHECKING:
     import psycopg
@@ -68,6 +68,21 @@ class Engine:
     @property
     def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
         return self.session.connection
+
+    def keep_lock(self) -> None:
+        """Raise where the connection that holds the run lock was ended; asks the socket, not the server."""
+        import select
+
+        import psycopg
+
+        try:
+            while select.select([self.watcher.fileno()], [], [], 0)[0]:
+                self.watcher.pgconn.consume_input()
+        except psycopg.OperationalError as exc:
+            self.watcher.close()
+            raise DbkitError(
+                "the connection that holds the run lock was ended", hint="run it again: it goes on where this run stopped"
+            ) from exc
 
     def tell(self, kind: Any, object_id: str, text: str = "", seconds: float = 0.0) -> None:
         self.listener(Event(kind, object_id, seconds, text))
@@ -182,6 +197,7 @@ def prepare(work: Engine) -> None:
     has_schema, has_yoyo = row or (False, False)
     if not (has_schema and has_yoyo):
         with work.session.transaction() as connection:
+            connection.execute(OURS)
             if not has_schema:
                 people = SQL(", ").join(Identifier(who.roles[kind]) for kind in ("app", "readonly", "ops"))
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))

@@ -67,12 +67,17 @@ class Plan:
 
 
 def make_plan(
-    database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None = None, sources: Sources | None = None
+    database: Database,
+    connection: psycopg.Connection[tuple[Any, ...]],
+    *,
+    to: str | None = None,
+    sources: Sources | None = None,
+    migrations: tuple[Migration, ...] | None = None,
 ) -> Plan:
     """Read files and journal and compare. Writes nothing.
 
     `to` is the last migration wanted (its name, or `service/name`): the routines of the after phase, which are
-    written for the last one, then wait. `sources` are the files, where they were read before.
+    written for the last one, then wait. `sources` are the files, where they were read before, or `migrations` some of them.
     Raises ConfigurationError for whatever stands against a run: an edited, missing or out-of-order migration, a
     statement that can't run where it stands.
     """
@@ -80,7 +85,7 @@ def make_plan(
     found = authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    sources = sources or read_sources(target, found.roles)
+    sources = sources or read_sources(target, found.roles, migrations)
     files = list(sources.migrations)
     _refuse_part_of_a_baseline(files, state)
     _refuse_missing(files, state)
@@ -105,10 +110,11 @@ def make_plan(
     )
 
 
-def read_sources(target: Target, roles: Mapping[str, str]) -> Sources:
-    """Read and render the files of a service for the roles of a server."""
+def read_sources(target: Target, roles: Mapping[str, str], migrations: tuple[Migration, ...] | None = None) -> Sources:
+    """Read and render the files of a service for the roles of a server; `migrations` are those that were read before."""
     project, service = target.project, target.service
-    return Sources(tuple(load_migrations(project, service)), tuple(load_routines(project, service, roles)))
+    versioned = tuple(load_migrations(project, service)) if migrations is None else migrations
+    return Sources(versioned, tuple(load_routines(project, service, roles)))
 
 
 def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:

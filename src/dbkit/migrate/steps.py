@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError
 from dbkit.migrate.engine import Engine
@@ -13,11 +13,13 @@ from dbkit.migrate.settle import settle, settle_index
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal, script
 from dbkit.postgres.queries import sql
-from dbkit.postgres.session import end
+from dbkit.postgres.session import end, name_session
 from dbkit.source import statements
 from dbkit.source.checksum import token_hash
 
 if TYPE_CHECKING:
+    import psycopg
+
     from dbkit.postgres.journal import Step
     from dbkit.source.files import Script
     from dbkit.source.statements import Statement
@@ -84,15 +86,14 @@ class Steps:
                 hint=f"bring it back as it was, and write the change as a statement of its own after it: {begun.text}",
             )
         if outcome.is_done:
-            self._done(number, digest, settled=outcome.note)
+            self._done(self.work.watcher, number, digest, settled=outcome.note)
         return outcome.is_done
 
-    def _done(self, number: int, digest: str, settled: str | None = None) -> None:
-        """Journal the end of a statement; in the statement's own transaction, if it has one."""
-        in_transaction = self.work.connection.info.transaction_status.name == "INTRANS"
+    def _done(self, connection: psycopg.Connection[tuple[Any, ...]], number: int, digest: str, settled: str | None = None) -> None:
+        """Journal the end of a statement; on the connection whose transaction it was, where it had one."""
         detail = {"direction": self.direction} | ({"settled": settled} if settled else {})
         journal.append(
-            self.work.connection if in_transaction else self.work.watcher,
+            connection,
             self.work.run,
             "done",
             "migration",
@@ -110,7 +111,7 @@ class Steps:
             dropped[:] = self.before(statement)
 
         def mark() -> None:
-            self._done(number, digest)
+            self._done(self.work.connection, number, digest)
             for routine in dropped:
                 journal.append(self.work.connection, self.work.run, "dropped", "routine", routine)
 
@@ -155,12 +156,13 @@ class Steps:
             self._send(number, statement)
 
         self.work.persist(self.id, once)
-        self._done(number, digest)
+        self._done(self.work.watcher, number, digest)
         self.work.session.renew()
 
     def _send(self, number: int, statement: Statement) -> None:
         text = self._padded(statement)
         try:
+            self.work.connection.execute(name_session(self.id).encode())
             script.send(self.work.connection, text)
         except script.ScriptError as exc:
             end(self.work.connection)

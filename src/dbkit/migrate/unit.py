@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbkit.errors import DbkitError
 from dbkit.postgres import script
 from dbkit.postgres.connect import server_error
-from dbkit.postgres.session import Session, end
+from dbkit.postgres.session import OURS, Session, end
 from dbkit.source import statements
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def run_in_transaction(
     text = statements.strip_restrict(text)
     connection = session.connection
     try:
-        transaction = session.begin()
+        transaction = session.begin(name)
         before()
-        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_current_xact_id_if_assigned()") != transaction:
+        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_catalog.pg_current_xact_id_if_assigned()") != transaction:
             raise _left_transaction(name)
         after()
         with connection.pipeline():
+            connection.execute(OURS)
             mark()
             connection.execute("COMMIT")
     except script.ScriptError as exc:

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 Connection = "psycopg.Connection[tuple[Any, ...]]"
 
-# a dead client's statement is ended by the server itself, an idle lock holder is left alone, and no time limit that
-# somebody gave to the role or the database ends a migration: sent at start-up, so that RESET and DISCARD return to them
+# a dead client's statement is ended by the server itself, which also asks after a host that says nothing any more; an idle
+# lock holder is left alone, and no time limit that somebody gave to the role or the database ends a migration: sent at
+# start-up, so that RESET and DISCARD return to them
 SESSION = {
     "client_connection_check_interval": "1000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",

@@ -290,6 +290,18 @@ def broken_link(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, s
     return (row[0], row[1]) if row else None
 
 
+def unfinished(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> bool:
+    """Say whether the last run that changed something was ended before it wrote its own end."""
+    if version(connection) < VERSION:
+        return False
+    query = (
+        "SELECT event IN ('applied', 'rolled back', 'deployed', 'dropped') FROM dbkit.journal WHERE service = %s"
+        " AND event IN ('applied', 'rolled back', 'deployed', 'dropped', 'finished') ORDER BY id DESC LIMIT 1"
+    )
+    row = connection.execute(query, [service]).fetchone()
+    return bool(row and row[0])
+
+
 def last_fingerprint(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> str | None:
     """Return the catalog's fingerprint at the end of the last run that finished."""
     if version(connection) < VERSION:

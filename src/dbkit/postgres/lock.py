@@ -63,10 +63,10 @@ def release(connection: psycopg.Connection[tuple[Any, ...]], key: int) -> None:
 
 
 def holder_of(connection: psycopg.Connection[tuple[Any, ...]], key: int) -> str:
-    """Describe who holds the lock: pid, application, host, user, since when."""
-    row = connection.execute(sql("lock_holder").encode(), [SPACE, key]).fetchone()
+    """Describe who holds the lock: pid, application, host, user, since when, and at which migration the run is."""
+    row = connection.execute(sql("lock_holder").encode(), {"space": SPACE, "key": key, "execute": EXECUTE}).fetchone()
     if row is None:
         return "it has just been given back"
-    pid, application, host, user, seconds = row
+    pid, application, host, user, seconds, what = row
     seen = f" from {host}, for {seconds} s" if seconds is not None else ""  # another role's session shows neither
-    return f"pid {pid} ({application or 'unknown program'}, {user}{seen})"
+    return f"pid {pid} ({application or 'unknown program'}, {user}{seen})" + (f", at {what}" if what else "")

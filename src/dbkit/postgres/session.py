@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 # What a script may have left behind is undone before the mark is written, in the same transaction: what DISCARD ALL forgets
 # (it can't be in a transaction itself) but for the plans. A deferred constraint fails here, as this migration's.
-FORGET = "RESET ALL; CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all()"
+FORGET = "RESET ALL; CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all()"
 RESTORE = f"SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE; {FORGET}; SET LOCAL ROLE NONE"
-KEY = f"SELECT pg_try_advisory_lock({lock.SPACE}, {lock.EXECUTE})"
+# under what the database or the role has for search_path, somebody else's now() could come first
+OURS = "SET LOCAL search_path = pg_catalog"
+KEY = f"SELECT pg_catalog.pg_try_advisory_lock({lock.SPACE}, {lock.EXECUTE})"
 
 
 @dataclass(slots=True)
@@ -37,19 +39,24 @@ class Session:
     def pooled(self) -> bool:
         return self.held is not None
 
-    def begin(self) -> str | None:
-        """Open a transaction as the owner; return its id. Behind a pooler nothing is set for longer, and the lease must still be ours."""
+    def begin(self, what: str = "") -> str | None:
+        """Open a transaction as the owner; return its id. Others see in its application_name `what` is being done.
+
+        Behind a pooler nothing is set for longer, and the lease must still be ours.
+        """
         from psycopg.sql import SQL, Identifier
 
         limit = f"SET LOCAL lock_timeout = '{self.lock_timeout}'"  # of the manifest, whose form was checked
+        if what:
+            limit += f"; {name_session(what, local=True)}"
         if self.held:
             self.connection.execute(f"BEGIN; {limit}".encode())
             limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
             self.connection.execute(f"{limits}; SET LOCAL client_connection_check_interval = 1000".encode())
             self.held.fence(self.connection)
             self.connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self.owner)))
-            return send(self.connection, "SELECT pg_current_xact_id()")
-        return send(self.connection, f"BEGIN; {limit}; SELECT pg_current_xact_id()")
+            return send(self.connection, "SELECT pg_catalog.pg_current_xact_id()")
+        return send(self.connection, f"BEGIN; {limit}; SELECT pg_catalog.pg_current_xact_id()")
 
     @property
     def ending(self) -> str:
@@ -60,8 +67,8 @@ class Session:
         return RESTORE if self.pooled else f"{RESTORE}; {KEY}"
 
     def restore(self) -> None:
-        """Send the ending."""
-        self.connection.execute(self.ending.encode())
+        """Send the ending, before marks."""
+        self.connection.execute(f"{self.ending}; {OURS}".encode())
 
     def renew(self) -> None:
         """Forget what a statement outside of a transaction may have left behind."""
@@ -81,6 +88,12 @@ class Session:
             end(self.connection)
             raise
         assert self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE  # noqa: S101
+
+
+def name_session(what: str, *, local: bool = False) -> str:
+    """Return the statement that tells other sessions what this one does, for the transaction or until it is reset."""
+    shown = what.rstrip(",").replace("'", "''")
+    return f"SET {'LOCAL ' if local else ''}application_name = 'dbkit/migrate {shown}'"
 
 
 def end(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
@@ -111,7 +124,7 @@ def open_watcher(database: Database, purpose: str) -> tuple[psycopg.Connection[t
     A pooler that refuses settings at start-up is asked again without them.
     """
     try:
-        connection = database.connect(purpose, **SESSION)
+        connection = database.connect(purpose, search_path="pg_catalog", **SESSION)
     except UnreachableError as exc:
         if "unsupported startup parameter" not in exc.message:
             raise

@@ -70,8 +70,8 @@ def _programs(settings: Environment) -> Iterator[tuple[int, Environment]]:
 
 
 @contextmanager
-def throwaway_server(settings: Environment) -> Iterator[pg.Server]:
-    """Start a server of the environment's version in a folder of its own; remove both afterwards."""
+def throwaway_server(settings: Environment, **more: str) -> Iterator[pg.Server]:
+    """Start a server of the environment's version in a folder of its own; remove both afterwards. `more` are settings of the server."""
     account = server_account()
     if account.name:
         home = ROOT_HOME / "tmp" / f"{os.getpid()}-{os.urandom(4).hex()}"
@@ -84,7 +84,7 @@ def throwaway_server(settings: Environment) -> Iterator[pg.Server]:
         data=home / "data",
         sockets=home / "s",
         account=account,
-        settings=FAST,
+        settings=(*FAST, *more.items()),
     )
     check_socket(server.sockets / ".s.PGSQL.5432")
     try:

@@ -164,6 +164,9 @@ def output(command: str, root: Path, service: str) -> str:
 
 def mask(url: str) -> str:
     """Return the URL (or conninfo string) with every password replaced by ***."""
+    url = re.sub(
+        r"(://[^:/?#@\[\]]*):(?!\d*(?:[,/?#]|$))([^/?#@]*)(?=[/?#]|$)", r"\1:***", url
+    )  # a port that is none: the host was left out
     masked = re.sub(r"(?i)(password|passwd|pwd)(\s*=\s*|%3D)('(?:[^'\\]|\\.)*'|[^\s&]+)", r"\1\2***", url)
     try:
         parts = urlsplit(masked)

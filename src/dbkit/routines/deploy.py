@@ -10,6 +10,7 @@ from dbkit.postgres import journal
 from dbkit.postgres.connect import server_error
 from dbkit.postgres.queries import sql
 from dbkit.postgres.script import ScriptError, explain, send
+from dbkit.postgres.session import OURS
 from dbkit.routines.order import deployment_order
 from dbkit.source.checksum import text_hash
 from dbkit.source.files import Routine
@@ -83,6 +84,7 @@ def deploy(
         _check_bodies(connection, routines)
         connection.execute("SET LOCAL ROLE NONE")
         with connection.pipeline():
+            connection.execute(OURS)
             for routine in routines:
                 journal.append(
                     connection, run, "deployed", "routine", routine.id, rendered=routine.script.text, detail={"phase": routine.phase}

@@ -1,0 +1,2 @@
+DROP TABLE main.entry;
+DROP TYPE main.entry_kind;

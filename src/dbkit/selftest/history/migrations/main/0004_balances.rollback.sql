@@ -1,0 +1,1 @@
+UPDATE main.account SET balance = NULL, touched = 0;

@@ -1,0 +1,1 @@
+ALTER TABLE main.account DROP COLUMN closed;
