@@ -31,7 +31,19 @@ class Event:
     """Something that a person who watches the run wants to know."""
 
     kind: Literal[
-        "waiting", "applied", "rolled back", "deployed", "in the way", "notice", "retrying", "resumed", "settled", "progress", "finished"
+        "waiting",
+        "applied",
+        "rolled back",
+        "deployed",
+        "in the way",
+        "adopted",
+        "pruned",
+        "notice",
+        "retrying",
+        "resumed",
+        "settled",
+        "progress",
+        "finished",
     ]
     object: str
     seconds: float = 0.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.migrate.plan import IS_APPLIED
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Database, authority
-from dbkit.routines import plan_routines
+from dbkit.routines import Suspect, deployed, plan_routines, touched
 from dbkit.source.checksum import text_hash, token_hash
 from dbkit.source.files import load_migrations, load_routines
 
@@ -42,6 +42,8 @@ class ServiceStatus:
     routines_deployed: int
     routines_pending: tuple[str, ...]
     routines_gone: tuple[str, ...]
+    routines_changed: tuple[Suspect, ...]
+    routines_adopted: tuple[Suspect, ...]
 
     def count(self, state: State) -> int:
         return sum(migration.state == state for migration in self.migrations)
@@ -57,23 +59,24 @@ def read_status(database: Database, connection: psycopg.Connection[tuple[Any, ..
     who = authority(connection, target)
     journal.refuse_newer(journal.version(connection))
     state = journal.state(connection, target.service)
-    files = load_migrations(target.project, target.service)
-    known = {migration.id for migration in files}
+    migrations = load_migrations(target.project, target.service)
+    known = {migration.id for migration in migrations}
     missing = [
         MigrationStatus(entry.object, "missing", entry.at, "applied, but its file is gone")
         for entry in state.values()
         if entry.kind == "migration" and entry.event in IS_APPLIED and entry.object not in known
     ]
-    routines = plan_routines(load_routines(target.project, target.service, who.roles), state, who.major)
-    deployed = [e for e in state.values() if e.kind == "routine" and e.event == "deployed"]
-    pending = (*routines.before, *routines.after)
+    files = load_routines(target.project, target.service, who.roles)
+    routines = plan_routines(files, state, who.major, touched(connection, target.service), schema=target.schema)
     return ServiceStatus(
         service=target.service,
         server=f"PostgreSQL {who.version}",
-        migrations=(*(_status(migration, state.get(migration.id)) for migration in files), *missing),
-        routines_deployed=len(deployed),
-        routines_pending=tuple(routine.id for routine in pending),
+        migrations=(*(_status(migration, state.get(migration.id)) for migration in migrations), *missing),
+        routines_deployed=len(deployed(state)),
+        routines_pending=routines.pending,
         routines_gone=routines.gone,
+        routines_changed=routines.touched.changed,
+        routines_adopted=routines.touched.adopted,
     )
 
 

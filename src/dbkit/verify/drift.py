@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbkit.migrate.apply import migrate
 from dbkit.migrate.plan import Sources, is_applied
@@ -14,13 +14,11 @@ from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.roles import prepare_cluster
 from dbkit.postgres.throwaway import settings_for, throwaway_server
-from dbkit.source import headers
-from dbkit.source.files import Routine, Script, load_migrations
+from dbkit.routines import stored_routine
+from dbkit.source.files import load_migrations
 from dbkit.verify.compare import Difference, compare
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import psycopg
 
     from dbkit.postgres.server import Server
@@ -70,15 +68,10 @@ def recorded(database: Database, connection: psycopg.Connection[tuple[Any, ...]]
     deployed = [entry for entry in state.values() if entry.kind == "routine" and entry.event == "deployed"]
     texts = journal.texts(connection, [entry.id for entry in deployed])
     root = target.project.root
-    routines = tuple(_routine(e.object, texts[e.object], e.detail or {}, root) for e in deployed if e.object in texts)
+    routines = tuple(
+        stored_routine(e.object, texts[e.object], (e.detail or {}).get("phase", "after"), root) for e in deployed if e.object in texts
+    )
     return Sources(migrations, routines)
-
-
-def _routine(name: str, text: str, detail: dict[str, Any], root: Path) -> Routine:
-    found = headers.read_headers(text, headers.ROUTINE_HEADERS, name)
-    phase: Literal["before", "after"] = "before" if detail.get("phase") == "before" else "after"
-    script = Script(root / name, text, {}, ())
-    return Routine(name, script, phase, tuple(re.findall(r"[^,\s]+", found.get("depends", ""))), None)
 
 
 def _rebuilt(database: Database, sources: Sources, server: Server) -> catalog.Catalog:
