@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from dbkit.commands import Invocation, invocation, services_argument, url_option, yes_option
+from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.migrate import Event, Plan
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.redis.connect import Store
+    from dbkit.routines import Decision
 
 
 @click.command("migrate")
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 @click.option("--to", metavar="ID", help="Stop after this migration.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if anything is pending.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
+@click.option("--adopt", is_flag=True, help="Routines that were changed by hand stay as they are until their files change again.")
+@click.option("--overwrite", is_flag=True, help="Routines that were changed by hand become what their files say.")
+@click.option("--prune", is_flag=True, help="Drop what routines made whose files are gone.")
 @click.option("--lock-wait", type=float, default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another run.")
 @url_option
 @yes_option
@@ -33,6 +38,9 @@ def command(
     *,
     check: bool,
     dry_run: bool,
+    adopt: bool,
+    overwrite: bool,
+    prune: bool,
     yes: bool,
 ) -> None:
     """Apply what is pending: migrations, then changed routines and scripts.
@@ -41,11 +49,17 @@ def command(
     Each migration is one transaction together with its mark in the journal: killed at any
     moment, it is in or it is not, and running this again goes on.
     \b
+    A routine that was changed by hand, and whose file changed too, stops the run with the
+    difference before anything is done: --adopt or --overwrite decides.
+    \b
     Example:  dbkit migrate order --dry-run
     \b
     Exit codes: 0 done, or nothing to do · 1 a migration failed, or --check found work ·
     2 a file is wrong, nothing was changed · 4 another run holds the lock
     """
+    if adopt and overwrite:
+        raise ConfigurationError("--adopt and --overwrite are opposites", hint="give one of them")
+    by_hand: Decision = "adopt" if adopt else "overwrite" if overwrite else "stop"
     if not (check or dry_run):
         call.confirm(call.targets(services, url), "apply what is pending", yes=yes)
     done = []
@@ -53,16 +67,18 @@ def command(
         run = call.run()
         for place in reached:
             if check or dry_run:
-                done.append(_show(call, place, to))
+                done.append(_show(call, place, to, overwrite=overwrite))
             else:
-                done.append(_migrate(call, place, run, to, lock_wait))
+                done.append(_migrate(call, place, run, to, lock_wait, by_hand, orphans=prune))
     if call.output.as_json:
         call.output.document({"services": done})
     if check and any(entry["pending"] for entry in done):
         raise click.exceptions.Exit(1)
 
 
-def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None, lock_wait: float) -> dict[str, object]:
+def _migrate(
+    call: Invocation, place: Database | Store, run: Run, to: str | None, lock_wait: float, by_hand: Decision, *, orphans: bool
+) -> dict[str, object]:
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):
@@ -82,16 +98,16 @@ def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None
             else:
                 _tell(call, place.service, event)
 
-        plan = migrate(place, run, told, to=to, lock_wait=lock_wait)
+        plan = migrate(place, run, told, to=to, lock_wait=lock_wait, by_hand=by_hand, orphans=orphans)
     if routines:
         call.output.event(place.service, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
     if plan.is_empty:
         call.output.event(place.service, "up to date", _summary(plan))
-    _remark(call, place, plan)
+    _remark(call, place, plan, pruned=orphans)
     return {"service": place.service, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
 
 
-def _remark(call: Invocation, place: Database, plan: Plan) -> None:
+def _remark(call: Invocation, place: Database, plan: Plan, *, pruned: bool) -> None:
     """Say what the run noticed and left alone."""
     if place.target.policy.out_of_order == "warn":
         for planned in plan.migrations:
@@ -99,8 +115,11 @@ def _remark(call: Invocation, place: Database, plan: Plan) -> None:
                 call.output.note(f"{place.service}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
         call.output.event(place.service, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
-    for name in plan.routines.gone:
-        call.output.event(place.service, "note", f"{name.partition('/')[2]} is deployed, but its file is gone")
+    for name in () if pruned else plan.routines.gone:
+        call.output.event(place.service, "note", f"{name.partition('/')[2]} is deployed, but its file is gone: --prune drops it")
+    for suspect in plan.routines.touched.changed:
+        if suspect.routine not in plan.routines.pending:
+            call.output.event(place.service, "changed", suspect.routine.partition("/")[2], note=suspect.told)
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:
@@ -118,7 +137,9 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             call.output.note(f"{service}: {name}: {event.text}", style="yellow")
         case "finished":
             call.output.note(f"{service}: journal head {event.text}", style="dim")
-        case "resumed" | "settled":
+        case "adopted":
+            call.output.event(service, "adopted", name, note="stays as it is until its file changes")
+        case "resumed" | "settled" | "pruned":
             call.output.event(service, event.kind, name, note=event.text)
         case _:
             pass
@@ -141,7 +162,7 @@ def _load(call: Invocation, store: Store) -> dict[str, object]:
     return {"service": store.service, "loaded": [script.name for script in scripts], "pending": []}
 
 
-def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str, object]:
+def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrite: bool) -> dict[str, object]:
     """Print what a run would do, and return it."""
     from dbkit.redis.connect import Store
 
@@ -157,15 +178,16 @@ def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str
         from dbkit.migrate import make_plan
 
         with place.connect("plan") as connection:
-            plan = make_plan(place, connection, to=to)
+            plan = make_plan(place, connection, to=to, overwrite=overwrite)
         for planned in plan.migrations:
             note = f"{_count(len(planned.statements), 'statement')}{', out of order' if planned.out_of_order else ''}"
             call.output.event(place.service, "pending", planned.migration.name, note=note)
         pending = [planned.migration.id for planned in plan.migrations]
-        routines = [routine.id for routine in (*plan.routines.before, *plan.routines.after)]
-        pending += routines
-        if routines:
-            call.output.event(place.service, "pending", _count(len(routines), "routine"))
+        pending += plan.routines.pending
+        if plan.routines.pending:
+            call.output.event(place.service, "pending", _count(len(plan.routines.pending), "routine"))
+        for suspect in plan.routines.touched.changed:
+            call.output.event(place.service, "changed", suspect.routine.partition("/")[2], note=suspect.told)
     if isinstance(place, Store) and pending:
         call.output.event(place.service, "pending", _count(len(pending), "script"))
     if not pending:

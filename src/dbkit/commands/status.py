@@ -53,6 +53,8 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None) -> Non
                 open_items += [
                     (status.service, "missing", r.partition("/")[2], "deployed, but its file is gone") for r in status.routines_gone
                 ]
+                open_items += [(status.service, "changed", s.routine.partition("/")[2], s.told) for s in status.routines_changed]
+                open_items += [(status.service, "adopted", s.routine.partition("/")[2], s.told) for s in status.routines_adopted]
             found.append(entry)
             rows.append(
                 [entry["service"], entry["state"], entry["applied"], entry["pending"], entry["routines"], entry["last"], entry["server"]]
@@ -94,6 +96,8 @@ def _document(status: ServiceStatus) -> dict[str, Any]:
         "migrations": [{"id": m.id, "state": m.state, "at": m.at, "note": m.note} for m in status.migrations],
         "routines_pending": status.routines_pending,
         "routines_gone": status.routines_gone,
+        "routines_changed": [suspect.object for suspect in status.routines_changed],
+        "routines_adopted": [suspect.object for suspect in status.routines_adopted],
     }
 
 

@@ -46,7 +46,7 @@ def _tried(session: Session, routines: Sequence[Routine]) -> dict[str, str]:
 
     session.begin()
     try:
-        put = Put(session.connection, Replacement(session.connection, Known({}, {})), careful=False)
+        put = Put(session.connection, Replacement(session.connection, Known({}, {}, {})), careful=False)
         sent = put.all(routines, ())
         return {thing.object: thing.definition for thing in live(session.connection, list(put.made_by(sent)))}
     except (DbkitError, psycopg.Error, IrreplaceableError):

@@ -49,6 +49,11 @@ class Suspect:
     is_adopted: bool
     live: Live | None
 
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return f"by hand: {self.object}{'' if self.live else ' is gone'}"
+
     def is_changed(self, major: int) -> bool:
         """Say whether its definition was changed by hand; privileges are no part of it: a deploy keeps them.
 
@@ -97,7 +102,7 @@ def touched_now(connection: Connection, service: str) -> Touched:
     major = connection.info.server_version // 10000
     rows = _rows(connection, "suspect_definitions", {"service": service, "major": major})
     connection.execute("SET LOCAL search_path TO DEFAULT")
-    suspects = [Suspect(*row[:6], live=_live(row[6:])) for row in rows]
+    suspects = [Suspect(*(*row[:6], _live(row[6:]))) for row in rows]
     changed = [suspect for suspect in suspects if suspect.is_changed(major)]
     rest = [suspect for suspect in suspects if suspect not in changed]
     return Touched(

@@ -32,13 +32,14 @@ Privilege = list[Any]  # name, column or None, grantee, whether it may be passed
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journal says that routines made: which routine made an object, and the privileges of those that are due again."""
+    """What the journal says that routines made.
+
+    `routines` says whose an object is, `objects` how DROP names it, `due_again` has the privileges of those that are to be made again.
+    """
 
     routines: Mapping[Key, str]
+    objects: Mapping[Key, str]
     due_again: Mapping[str, tuple[str, list[Privilege]]]
-
-    def of(self, routine: str) -> set[Key]:
-        return {key for key, name in self.routines.items() if name == routine}
 
 
 def known(connection: Connection, service: str) -> Known:
@@ -48,6 +49,7 @@ def known(connection: Connection, service: str) -> Known:
     ).fetchall()
     return Known(
         {(classid, objid): routine for classid, objid, _, routine, _ in rows if objid is not None},
+        {(classid, objid): name for classid, objid, name, _, _ in rows if objid is not None},
         {name: (routine, privileges) for _, objid, name, routine, privileges in rows if objid is None},
     )
 
@@ -101,7 +103,14 @@ class Replacement:
             self._give_back(live(connection, [key])[0])
 
     def drop(self, keys: Sequence[Key], routine: str, where: str | None, hint: str) -> None:
-        """Drop objects of a routine, and before them what of ours depends on them; refuse while something else does."""
+        """Drop objects of a routine, and before them what of ours depends on them; refuse while something else does.
+
+        What is not there any more under the name that it was recorded with is left out: somebody took it away.
+        """
+        things = {thing.key: thing for thing in live(self.connection, keys)}
+        keys = [key for key in keys if key in things and things[key].object == self.known.objects.get(key, things[key].object)]
+        if not keys:
+            return
         own = [key for key, name in self.known.routines.items() if name in self.again or name == routine]
         bound = self.connection.execute(
             sql("bound_objects").encode(), _pairs(keys, "classes", "objects") | _pairs(own, "own_classes", "own_objects")
@@ -112,7 +121,7 @@ class Replacement:
         order = [(classid, objid) for classid, objid, _ in bound]
         if lost := [suspect for suspect in self.spared if suspect.live and suspect.live.key in order]:
             raise conflict(lost, (), doing=f"in the way of {routine}, and ", hint=LOST)
-        things = {thing.key: thing for thing in live(self.connection, order)}
+        things |= {thing.key: thing for thing in live(self.connection, order)}
         for thing in (things[key] for key in order):
             self.kept[thing.object] = thing.traits["privileges"]
             self.connection.execute(f"DROP {thing.object}".encode())
