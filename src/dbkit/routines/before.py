@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError
-from dbkit.postgres.queries import sql
+from dbkit.routines.definitions import qualified
 from dbkit.routines.order import created
 
 if TYPE_CHECKING:
@@ -52,13 +52,18 @@ def _in_body(script: str, statement: Statement, schema: str) -> Iterator[tuple[i
     """Look into a body that is a string: a name of the schema behind FROM, JOIN, INTO, UPDATE, TABLE or ONLY, and no call."""
     options: Any = statement.node.options if statement.kind == "create_function_stmt" else statement.node.args
     bodies = [_strings(item.def_elem.arg) for item in options if item.def_elem.defname == "as"]
-    name = rf'(?:{re.escape(schema)}|"{re.escape(schema)}")\s*\.\s*("[^"]+"|\w+)'
+    place = re.compile(
+        rf"""\b(into|from|join|update|table|only)\s+(?:{re.escape(schema)}|"{re.escape(schema)}")\s*\.\s*("[^"]+"|\w+)(?!\w)(\s*\()?""",
+        re.IGNORECASE,
+    )
     for body in (text for texts in bodies for text in texts):
         start = script.find(body)  # not there where quotes in it are doubled
         first = script.count("\n", 0, start) + 1 if start >= 0 else statement.line
         plain = re.sub(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", _blank, body, flags=re.DOTALL)
-        for match in re.finditer(rf"\b(?:from|join|into|update|table|only)\s+{name}(?!\s*[\w(])", plain, re.IGNORECASE):
-            yield first + plain.count("\n", 0, match.start(1)), f"{schema}.{match[1].strip(chr(34))}"
+        for match in place.finditer(plain):
+            if match[3] and match[1].lower() != "into":
+                continue  # a function's rows
+            yield first + plain.count("\n", 0, match.start(2)), f"{schema}.{match[2].strip(chr(34))}"
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -79,7 +84,7 @@ def refuse_stored(
         functions = [key[1] for key in changed if made_by.get(key) == routine.id]
         if not functions:
             continue
-        found = [row[0] for row in connection.execute(sql("stored_by").encode(), {"functions": functions}).fetchall()]
+        found = [row[0] for row in qualified(connection, "stored_by", {"functions": functions})]
         if found:
             more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise DbkitError(

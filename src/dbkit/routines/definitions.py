@@ -98,10 +98,9 @@ def touched(connection: Connection, service: str) -> Touched:
 
 
 def touched_now(connection: Connection, service: str) -> Touched:
-    """Do the same in the caller's transaction, as a role that may read the journal; search_path is the session's again afterwards."""
+    """Do the same in the caller's transaction, as a role that may read the journal."""
     major = connection.info.server_version // 10000
-    rows = _rows(connection, "suspect_definitions", {"service": service, "major": major})
-    connection.execute("SET LOCAL search_path TO DEFAULT")
+    rows = qualified(connection, "suspect_definitions", {"service": service, "major": major})
     suspects = [Suspect(*(*row[:6], _live(row[6:]))) for row in rows]
     changed = [suspect for suspect in suspects if suspect.is_changed(major)]
     rest = [suspect for suspect in suspects if suspect not in changed]
@@ -116,19 +115,19 @@ def _live(columns: Sequence[Any]) -> Live | None:
     return Live(*columns) if columns[1] is not None else None
 
 
-def _rows(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Ask within a transaction, every name qualified."""
+def qualified(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Ask within a transaction, so that every name comes qualified; search_path is the session's again afterwards."""
     text = sql(query).replace("{live}", sql("live_definitions"))
     with connection.pipeline():
         connection.execute("SET LOCAL search_path = ''")
         cursor = connection.execute(text.encode(), parameters)
+        connection.execute("SET LOCAL search_path TO DEFAULT")
     return cursor.fetchall()
 
 
 def live(connection: Connection, keys: Sequence[Key]) -> list[Live]:
     """Read objects as they are, within a transaction; those that are none of ours are left out."""
-    rows = _rows(connection, "definitions_of", {"classes": [key[0] for key in keys], "objects": [key[1] for key in keys]})
-    connection.execute("SET LOCAL search_path TO DEFAULT")
+    rows = qualified(connection, "definitions_of", {"classes": [key[0] for key in keys], "objects": [key[1] for key in keys]})
     return [Live(*row) for row in rows]
 
 
@@ -144,10 +143,10 @@ def record(connection: Connection, service: str, *, made_by: Mapping[Key, str] |
     """Record what the service's routines made, at the end of the transaction that changed it, as a role that may write the journal.
 
     `made_by` are new or replaced objects and their routines; `skip` are those that were changed by hand before: the record
-    of those stays. search_path stays empty until the transaction's end.
+    of those stays.
     """
     new = dict(made_by or {})
-    rows = _rows(
+    rows = qualified(
         connection,
         "unrecorded_definitions",
         {

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError
-from dbkit.postgres.queries import sql
 from dbkit.postgres.script import ScriptError, explain, send
 from dbkit.routines.conflict import LOST, conflict
-from dbkit.routines.definitions import Live, Suspect, live
+from dbkit.routines.definitions import Live, Suspect, live, qualified
 from dbkit.routines.made import Key, Made, find, made
 
 if TYPE_CHECKING:
@@ -112,9 +111,7 @@ class Replacement:
         if not keys:
             return
         own = [key for key, name in self.known.routines.items() if name in self.again or name == routine]
-        bound = self.connection.execute(
-            sql("bound_objects").encode(), _pairs(keys, "classes", "objects") | _pairs(own, "own_classes", "own_objects")
-        ).fetchall()
+        bound = qualified(self.connection, "bound_objects", _pairs(keys, "classes", "objects") | _pairs(own, "own_classes", "own_objects"))
         foreign = [words for classid, objid, words in bound if (classid, objid) not in {*own, *keys}]
         if foreign:
             raise self._refused(keys, routine, foreign, where, hint)
