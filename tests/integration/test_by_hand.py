@@ -371,3 +371,15 @@ def test_a_run_with_nothing_to_do_prints_no_definition(shop: Scratch, connection
 
     assert shop.migrate().is_empty
     assert shop.status().is_current
+
+
+def test_a_migration_does_not_wait_for_a_table_that_is_none_of_its_business(shop: Scratch, connection: Connection) -> None:
+    """A view is printed only where it may have another text: to print it locks what it reads."""
+    connection.execute("BEGIN; LOCK TABLE main.a IN ACCESS EXCLUSIVE MODE")
+    shop.migration("0002_b", "CREATE TABLE main.b (i integer);\nALTER TABLE main.b RENAME i TO k;")
+    shop.routine("g", body(1).replace("main.f", "main.g"))
+
+    shop.migrate()
+
+    assert shop.states()["0002_b"] == "applied"
+    assert shop.value("SELECT main.g()") == 1

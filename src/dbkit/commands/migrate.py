@@ -187,7 +187,8 @@ def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrit
         if plan.routines.pending:
             call.output.event(place.service, "pending", _count(len(plan.routines.pending), "routine"))
         for suspect in plan.routines.touched.changed:
-            call.output.event(place.service, "changed", suspect.routine.partition("/")[2], note=suspect.told)
+            stops = ": a run stops at it" if suspect.routine in plan.routines.pending and not overwrite else ""
+            call.output.event(place.service, "changed", suspect.routine.partition("/")[2], note=f"{suspect.told}{stops}")
     if isinstance(place, Store) and pending:
         call.output.event(place.service, "pending", _count(len(pending), "script"))
     if not pending:

@@ -78,7 +78,10 @@ def begin(work: Engine, plan: Plan, *, orphans: bool, overwrite: bool) -> Execut
     if not overwrite:
         pending = [*plan.routines.pending, *(plan.routines.gone if orphans else ())]
         accepted = refuse_conflicts(work.session, seen.of(pending), suited)
-    obstacles = Obstacles(work.watcher, service, deployed(plan.state, "after"), suited, overwrite=overwrite)
+    ids = {routine.id for routine in suited}
+    obstacles = Obstacles(
+        work.watcher, service, [name for name in deployed(plan.state, "after") if name in ids], suited, overwrite=overwrite
+    )
     return Execution(work, suited, seen.changed, accepted, obstacles, has_records=noted.has_records)
 
 

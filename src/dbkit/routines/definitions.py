@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres import journal
+from dbkit.postgres.connect import server_error
 from dbkit.postgres.queries import sql
 from dbkit.routines.made import Key, find, made
 from dbkit.source.statements import parse
@@ -91,10 +92,20 @@ class Touched:
 
 def touched(connection: Connection, service: str) -> Touched:
     """Compare the records with the catalog. Writes nothing, and prints no definition of what nobody touched."""
+    import psycopg
+
     if journal.version(connection) < journal.DEFINITIONS:
         return Touched()
-    with connection.transaction():
-        return touched_now(connection, service)
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '3s'")
+            return touched_now(connection, service)
+    except psycopg.errors.LockNotAvailable as exc:
+        raise server_error(
+            exc,
+            doing=f"{service}: a view that somebody touched can't be compared with its record",
+            hint=lambda _: "another session holds a table that it reads: try again",
+        ) from exc
 
 
 def touched_now(connection: Connection, service: str) -> Touched:

@@ -50,9 +50,8 @@ def plan_routines(
 ) -> RoutinePlan:
     """Compare the files for this server with what the journal says is deployed; `overwritten` are due whatever it says."""
     suited = [routine for routine in routines if routine.suits(major)]
-    changed = [routine for routine in suited if is_pending(routine, state) or routine.id in overwritten]
-    if changed:
-        changed = [routine for routine in deployment_order(suited) if routine in changed]
+    due = {routine.id for routine in suited if is_pending(routine, state) or routine.id in overwritten}
+    changed = [routine for routine in deployment_order(suited) if routine.id in due] if due else []
     before = tuple(routine for routine in changed if routine.phase == "before")
     refuse_tables(before, suited, schema)
     ids = {routine.id for routine in suited}
@@ -206,7 +205,8 @@ class Put:
 
     def _leftovers(self, routines: Sequence[Routine]) -> dict[str, list[Key]]:
         """Return by routine what it made and makes no more."""
-        old = {key: name for key, name in self.known.routines.items() if name in {routine.id for routine in routines}}
+        names = {routine.id for routine in routines}
+        old = {key: name for key, name in self.known.routines.items() if name in names}
         if not old:
             return {}
         still = self.made_by(routines)

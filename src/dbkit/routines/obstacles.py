@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Obstacles:
-    """What a run may drop where it stands in the way: the after-phase routines that are deployed when it begins.
+    """What a run may drop where it stands in the way: `after` are the routines of the after phase that can be made again.
 
     `files` are the routines' files, for a conflict's three sides; `overwrite` is what a person said of changes by hand.
     """

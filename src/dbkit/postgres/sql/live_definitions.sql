@@ -1,12 +1,11 @@
 -- The objects of the CTE `wanted` (classid, objid) as they are now: how DROP names each, the row versions in the catalog,
--- whether this transaction wrote one, the definition, and what of it reads alike on every major. search_path must be empty.
+-- the definition, and what of it reads alike on every major. search_path must be empty.
 SELECT
     w.classid,
     w.objid,
     o.object,
     p.proname::text AS name,
     p.xmin::text AS version,
-    age(p.xmin) <= 0 AS is_ours,
     format(
         E'%%s;\nALTER %%s OWNER TO %%I;\n', rtrim(pg_get_functiondef(p.oid), E'\n'), o.object, pg_get_userbyid(p.proowner)
     ) AS definition,
@@ -39,8 +38,7 @@ SELECT
     w.objid,
     o.object,
     c.relname::text,
-    concat_ws('.', c.xmin, r.xmin),
-    least(age(c.xmin), age(r.xmin)) <= 0,
+    c.xmin || '.' || r.xmin,
     format(
         E'CREATE %%s%%s AS\n%%s\nALTER %%s OWNER TO %%I;\n',
         o.object,
@@ -85,7 +83,6 @@ SELECT
     format('TRIGGER %%I ON %%s', t.tgname, t.tgrelid::regclass),
     t.tgname::text,
     t.xmin::text,
-    age(t.xmin) <= 0,
     format(
         E'%%s;\nALTER TABLE %%s %%s TRIGGER %%I;\n',
         pg_get_triggerdef(t.oid),

@@ -12,7 +12,7 @@ WITH suspects AS MATERIALIZED (
         AND (
             d.is_adopted
             OR d.major <> %(major)s
-            OR d.version IS DISTINCT FROM coalesce(p.xmin::text, t.xmin::text, concat_ws('.', c.xmin, r.xmin))
+            OR d.version IS DISTINCT FROM coalesce(p.xmin::text, t.xmin::text, c.xmin || '.' || r.xmin)
         )
 ),
 
