@@ -157,25 +157,21 @@ def record(connection: Connection, service: str, *, made_by: Mapping[Key, str] |
     of those stays.
     """
     new = dict(made_by or {})
-    rows = qualified(
-        connection,
-        "unrecorded_definitions",
-        {
-            "service": service,
-            "skip": list(skip),
-            "classes": [key[0] for key in new],
-            "objects": [key[1] for key in new],
-            "routines": list(new.values()),
-        },
-    )
+    written = connection.execute(sql("rewritten_objects").encode(), {"service": service, "skip": list(skip)}).fetchall()
+    wanted = [(*key, routine, None) for key, routine in new.items()] + [row for row in written if (row[0], row[1]) not in new]
+    if not wanted:
+        return Recorded()
+    columns = zip(("classes", "objects", "routines", "recorded"), map(list, zip(*wanted, strict=True)), strict=True)
+    rows = qualified(connection, "recorded_and_live", dict(columns))
     gone: dict[str, str] = {}
     present: list[tuple[str, Live, bool]] = []
     renamed: list[str] = []
     changed: list[Key] = []
-    for routine, recorded, before, is_adopted, *columns in rows:
-        now = _live(columns)
+    for routine, recorded, before, is_adopted, *rest in rows:
+        now = _live(rest)
         if now is None:
-            gone[recorded] = routine
+            if recorded:
+                gone[recorded] = routine
             continue
         present.append((routine, now, is_adopted))
         if recorded and recorded != now.object:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class RoutinePlan:
     """What a deploy would do; `before` and `after` are in the order in which they would be sent.
 
-    `gone` are deployed and have no file for this server; `touched` is what somebody else changed.
+    `gone` are deployed and have no file; `touched` is what somebody else changed.
     """
 
     before: tuple[Routine, ...]
@@ -54,7 +54,7 @@ def plan_routines(
     changed = [routine for routine in deployment_order(suited) if routine.id in due] if due else []
     before = tuple(routine for routine in changed if routine.phase == "before")
     refuse_tables(before, suited, schema)
-    ids = {routine.id for routine in suited}
+    ids = {routine.id for routine in routines}
     return RoutinePlan(
         before=before,
         after=tuple(routine for routine in changed if routine.phase == "after"),

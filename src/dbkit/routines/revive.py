@@ -56,7 +56,7 @@ class Revival:
         """
         back = self.back(dropped)
         before = known(connection, self.service)
-        then = [stored_routine(name, text, phase, self.root) for name, (phase, text) in self.then.items()]
+        then = [stored_routine(name, text, phase, self.root, self.then) for name, (phase, text) in self.then.items()]
         due = [routine for routine in deployment_order(then) if routine.id in back]
         leaving = [key for key, name in before.routines.items() if name in self.gone]
         become(connection, owner)

@@ -69,7 +69,9 @@ def recorded(database: Database, connection: psycopg.Connection[tuple[Any, ...]]
     texts = journal.texts(connection, [entry.id for entry in deployed])
     root = target.project.root
     routines = tuple(
-        stored_routine(e.object, texts[e.object], (e.detail or {}).get("phase", "after"), root) for e in deployed if e.object in texts
+        stored_routine(e.object, texts[e.object], (e.detail or {}).get("phase", "after"), root, texts)
+        for e in deployed
+        if e.object in texts
     )
     return Sources(migrations, routines)
 
