@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dbkit.migrate.status import ServiceStatus
     from dbkit.postgres.connect import Database
     from dbkit.postgres.server import Server
+    from dbkit.routines import Decision
 
 T = TypeVar("T")
 SOURCES = Path(dbkit.__file__).parents[1]
@@ -226,12 +227,22 @@ class Scratch:
 
         return Database(targets(self.project, None, (service,))[0])
 
-    def migrate(self, service: str = "main", *, to: str | None = None, lock_wait: float = 20.0, events: list[Event] | None = None) -> Plan:
+    def migrate(
+        self,
+        service: str = "main",
+        *,
+        to: str | None = None,
+        lock_wait: float = 20.0,
+        events: list[Event] | None = None,
+        by_hand: Decision = "stop",
+        orphans: bool = False,
+    ) -> Plan:
         from dbkit.migrate import migrate
         from dbkit.postgres.journal import Run
 
         told = [] if events is None else events
-        return migrate(self.database(service), Run("here", None), told.append, to=to, lock_wait=lock_wait)
+        run = Run("here", None)
+        return migrate(self.database(service), run, told.append, to=to, lock_wait=lock_wait, by_hand=by_hand, orphans=orphans)
 
     def rollback(self, service: str = "main", *, to: str | None = None, steps: int | None = None) -> list[Undo]:
         from dbkit.migrate import rollback

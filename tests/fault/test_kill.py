@@ -202,6 +202,99 @@ def test_kill_9_in_a_deploy_leaves_the_old_routines(gated: Scratch) -> None:
     assert gated.value("SELECT main.f()") == 2
 
 
+def result(scratch: Scratch) -> list[str]:
+    return scratch.column("SELECT pg_get_function_result(oid) FROM pg_proc WHERE pronamespace = 'main'::regnamespace ORDER BY proname")
+
+
+def killed_at_the_gate(scratch: Scratch, *arguments: str) -> None:
+    with scratch.connect() as gate:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+        child = scratch.start("migrate", *arguments)
+        until(lambda: waiting_at_the_gate(scratch))
+        child.kill()
+        child.communicate()
+    until(lambda: not sessions_of_dbkit(scratch), seconds=PROMPT)
+
+
+def test_kill_9_in_a_deploy_leaves_definitions_and_catalog_in_agreement_and_the_next_run_asks_nothing(gated: Scratch) -> None:
+    text = "CREATE OR REPLACE FUNCTION main.f() RETURNS {} LANGUAGE sql AS 'SELECT 1';\nREVOKE ALL ON FUNCTION main.f() FROM PUBLIC;"
+    gated.routine("f", text.format("integer"))
+    gated.routine("g", "CREATE OR REPLACE FUNCTION main.g() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT main.f(); END;")
+    gated.migrate()
+    with gated.connect() as connection:
+        connection.execute("GRANT EXECUTE ON FUNCTION main.f() TO scratch_main_app")
+    before = gated.column("SELECT object || definition FROM dbkit.definition ORDER BY 1")
+    gated.routine("f", text.format("bigint"))
+    gated.routine("g", "CREATE OR REPLACE FUNCTION main.g() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT main.f(); END;")
+    gated.routine("h", f"-- depends: f, g\nSELECT pg_advisory_xact_lock({GATE});")
+
+    killed_at_the_gate(gated)
+
+    assert result(gated) == ["integer", "integer"]
+    assert gated.column("SELECT object || definition FROM dbkit.definition ORDER BY 1") == before
+    assert gated.status().routines_changed == ()
+
+    gated.run("migrate", code=0)
+
+    assert result(gated) == ["bigint", "bigint"]
+    assert gated.value("SELECT has_function_privilege('scratch_main_app', 'main.f()', 'EXECUTE')")
+    assert gated.status().routines_changed == ()
+    assert gated.status().is_current
+
+
+def test_kill_9_between_a_migration_and_its_deploy_loses_no_privilege_of_what_stood_in_its_way(gated: Scratch) -> None:
+    gated.routine("v", "CREATE OR REPLACE VIEW main.v AS SELECT generate_series FROM main.b;")
+    gated.migrate()
+    with gated.connect() as connection:
+        connection.execute("GRANT SELECT ON main.v TO scratch_main_app")
+    gated.migration("0004_d", "ALTER TABLE main.b ALTER generate_series TYPE bigint; CREATE TABLE main.d ();")
+    gated.routine("u", f"SELECT pg_advisory_xact_lock({GATE});")
+
+    killed_at_the_gate(gated)
+
+    assert gated.states()["0004_d"] == "applied"
+    assert "v" not in gated.tables()
+    assert gated.status().routines_changed == ()
+
+    gated.run("migrate", code=0)
+
+    assert gated.value("SELECT has_table_privilege('scratch_main_app', 'main.v', 'SELECT')")
+    assert gated.status().is_current
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_kill_9_at_any_moment_of_a_deploy_is_never_taken_for_a_change_by_hand(scratch: Scratch, seed: int) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);")
+    moments = random.Random(seed)  # noqa: S311 the same moments in every run
+    types = ("integer", "bigint", "smallint", "numeric")
+
+    def write(turn: int) -> None:
+        for number in range(20):
+            kind = types[(turn + number) % 4]
+            scratch.routine(
+                f"f{number}", f"CREATE OR REPLACE FUNCTION main.f{number}() RETURNS {kind} LANGUAGE sql AS 'SELECT {turn}::{kind}';"
+            )
+            scratch.routine(f"v{number}", f"CREATE OR REPLACE VIEW main.v{number} AS SELECT main.f{number}() AS f, i FROM main.a;")
+
+    write(0)
+    scratch.migrate()
+    for turn in range(1, 4):
+        write(turn)
+        child = scratch.start("migrate")
+        until(lambda child=child: sessions_of_dbkit(scratch) or child.poll() is not None)  # type: ignore[misc]
+        time.sleep(moments.random() * 0.5)  # anywhere in a deploy: this is the fault, nothing waits for it
+        child.kill()
+        child.communicate()
+        until(lambda: not sessions_of_dbkit(scratch), seconds=PROMPT)
+        assert scratch.status().routines_changed == ()
+
+    scratch.run("migrate", code=0)
+
+    assert scratch.status().is_current
+    assert scratch.column("SELECT DISTINCT f::integer FROM (TABLE main.v0 UNION ALL TABLE main.v19) AS v") in ([], [3])
+    assert scratch.column("SELECT main.f0()::integer UNION SELECT main.f19()::integer") == [3]
+
+
 def test_a_lock_that_somebody_holds_for_too_long_is_named_and_left_to_them(scratch: Scratch) -> None:
     scratch.describe(more='[migrate]\nlock_timeout = "200ms"\n')
     scratch.migration("0001_a", "CREATE TABLE main.a (i integer);")

@@ -84,3 +84,22 @@ def test_runners_of_several_services_in_one_cluster_do_not_disturb_each_other(sc
 
     assert codes == [0, 0, 0]
     assert [scratch.tables(service) for service in services] == [{"t1", "t2", "t3"}] * 3
+
+
+def test_of_eight_runners_with_one_changed_function_exactly_one_deploys_it(scratch: Scratch) -> None:
+    for name in ("f", "g", "h"):
+        scratch.routine(name, f"CREATE OR REPLACE FUNCTION main.{name}() RETURNS integer LANGUAGE sql AS 'SELECT 1';")
+    scratch.migrate()
+    versions = "SELECT proname || ' ' || xmin FROM pg_proc WHERE pronamespace = 'main'::regnamespace ORDER BY 1"
+    before = scratch.column(versions)
+    scratch.routine("g", "CREATE OR REPLACE FUNCTION main.g() RETURNS integer LANGUAGE sql AS 'SELECT 2';")
+
+    children = [scratch.start("migrate") for _ in range(8)]
+
+    for code, err in ends(children):
+        assert (code, "error" in err) == (0, False), err
+    assert [name for event, name in scratch.events() if event == "deployed"] == ["f", "g", "h", "g"]
+    assert [one.split()[0] for one, other in zip(before, scratch.column(versions), strict=True) if one != other] == ["g"]
+    after = scratch.column(versions)
+    scratch.run("migrate", code=0)
+    assert scratch.column(versions) == after

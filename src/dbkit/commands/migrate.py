@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbkit.commands import Invocation, by_service, invocation, services_argument, url_option, yes_option
+from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.fleet.migrate import Options
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.redis.connect import Store
+    from dbkit.routines import Decision
 
 HEAD = 32  # digits of a hash that are shown: a line's worth, and more than anybody forges
 
@@ -23,6 +25,9 @@ HEAD = 32  # digits of a hash that are shown: a line's worth, and more than anyb
 @click.option("--to", metavar="ID", help="Stop after this migration.")
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 if anything is pending.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
+@click.option("--adopt", is_flag=True, help="Routines that were changed by hand stay as they are until their files change again.")
+@click.option("--overwrite", is_flag=True, help="Routines that were changed by hand become what their files say.")
+@click.option("--prune", is_flag=True, help="Drop what routines made whose files are gone.")
 @click.option("--lock-wait", type=float, default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another run.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Targets at a time, of a service that has many.")
 @click.option(
@@ -48,6 +53,9 @@ def command(
     *,
     check: bool,
     dry_run: bool,
+    adopt: bool,
+    overwrite: bool,
+    prune: bool,
     resume: bool,
     yes: bool,
 ) -> None:
@@ -56,6 +64,9 @@ def command(
     \b
     Each migration is one transaction together with its mark in the journal: killed at any
     moment, it is in or it is not, and running this again goes on.
+    \b
+    A routine that was changed by hand, and whose file changed too, stops the run with the
+    difference before anything is done: --adopt or --overwrite decides.
     \b
     Where a service has many targets, the canaries come first, then the others side by side.
     \b
@@ -66,6 +77,9 @@ def command(
     """
     from dbkit.fleet.migrate import Options
 
+    if adopt and overwrite:
+        raise ConfigurationError("--adopt and --overwrite are opposites", hint="give one of them")
+    by_hand: Decision = "adopt" if adopt else "overwrite" if overwrite else "stop"
     if not (check or dry_run):
         call.confirm(call.targets(services, url), "apply what is pending", yes=yes)
     done, code = [], 0
@@ -73,15 +87,24 @@ def command(
         run = call.run()
         for place, *others in by_service(reached):
             if fleet := place.target.fleet:
-                options = Options(fleet.canary, jobs or fleet.jobs, max_failures, resume=resume, to=to, lock_wait=lock_wait)
+                options = Options(
+                    fleet.canary,
+                    jobs or fleet.jobs,
+                    max_failures,
+                    resume=resume,
+                    to=to,
+                    lock_wait=lock_wait,
+                    by_hand=by_hand,
+                    orphans=prune,
+                )
                 found, code = _migrate_fleet(call, [place, *others], run, options, look=check or dry_run)
                 done.append(found)
                 if code:
                     break
             elif check or dry_run:
-                done.append(_show(call, place, to))
+                done.append(_show(call, place, to, overwrite=overwrite))
             else:
-                done.append(_migrate(call, place, run, to, lock_wait))
+                done.append(_migrate(call, place, run, to, lock_wait, by_hand, orphans=prune))
     if call.output.as_json:
         call.output.document({"services": done})
     if code:
@@ -123,7 +146,9 @@ def _migrate_fleet(
     return fleet.document(service, summary.outcomes) | {"pending": pending}, summary.exit_code
 
 
-def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None, lock_wait: float) -> dict[str, object]:
+def _migrate(
+    call: Invocation, place: Database | Store, run: Run, to: str | None, lock_wait: float, by_hand: Decision, *, orphans: bool
+) -> dict[str, object]:
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):
@@ -143,16 +168,16 @@ def _migrate(call: Invocation, place: Database | Store, run: Run, to: str | None
             else:
                 _tell(call, place.name, event)
 
-        plan = migrate(place, run, told, to=to, lock_wait=lock_wait)
+        plan = migrate(place, run, told, to=to, lock_wait=lock_wait, by_hand=by_hand, orphans=orphans)
     if routines:
         call.output.event(place.name, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
     if plan.is_empty:
         call.output.event(place.name, "up to date", _summary(plan))
-    _remark(call, place, plan)
+    _remark(call, place, plan, pruned=orphans)
     return {"service": place.name, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
 
 
-def _remark(call: Invocation, place: Database, plan: Plan) -> None:
+def _remark(call: Invocation, place: Database, plan: Plan, *, pruned: bool) -> None:
     """Say what the run noticed and left alone."""
     if place.target.policy.out_of_order == "warn":
         for planned in plan.migrations:
@@ -160,8 +185,11 @@ def _remark(call: Invocation, place: Database, plan: Plan) -> None:
                 call.output.note(f"{place.name}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
         call.output.event(place.name, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
-    for name in plan.routines.gone:
-        call.output.event(place.name, "note", f"{name.partition('/')[2]} is deployed, but its file is gone")
+    for name in () if pruned else plan.routines.gone:
+        call.output.event(place.name, "note", f"{name.partition('/')[2]} is deployed, but its file is gone: --prune drops it")
+    for suspect in plan.routines.touched.changed:
+        if suspect.routine not in plan.routines.pending:
+            call.output.event(place.name, "changed", suspect.routine.partition("/")[2], note=suspect.told)
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:
@@ -179,7 +207,9 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             call.output.note(f"{service}: {name}: {event.text}", style="yellow")
         case "finished":
             call.output.note(f"{service}: journal head {event.text[:HEAD]}", style="dim")
-        case "resumed" | "settled" | "recognised":
+        case "adopted":
+            call.output.event(service, "adopted", name, note="stays as it is until its file changes")
+        case "resumed" | "settled" | "pruned" | "recognised":
             call.output.event(service, event.kind, name, note=event.text)
         case _:
             pass
@@ -202,7 +232,7 @@ def _load(call: Invocation, store: Store) -> dict[str, object]:
     return {"service": store.service, "loaded": [script.name for script in scripts], "pending": []}
 
 
-def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str, object]:
+def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrite: bool) -> dict[str, object]:
     """Print what a run would do, and return it."""
     from dbkit.redis.connect import Store
 
@@ -218,17 +248,19 @@ def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str
         from dbkit.migrate import make_plan
 
         with place.connect("plan") as connection:
-            plan = make_plan(place, connection, to=to)
+            plan = make_plan(place, connection, to=to, overwrite=overwrite)
         for planned in plan.migrations:
             note = f"{_count(len(planned.statements), 'statement')}{', out of order' if planned.out_of_order else ''}"
             call.output.event(place.name, "pending", planned.migration.name, note=note)
         for baseline in plan.recognised:
             call.output.event(place.name, "pending", baseline.name, note="what it squashes is applied: it is marked, not run")
         pending = [migration.id for migration in (*plan.recognised, *(planned.migration for planned in plan.migrations))]
-        routines = [routine.id for routine in (*plan.routines.before, *plan.routines.after)]
-        pending += routines
-        if routines:
-            call.output.event(place.name, "pending", _count(len(routines), "routine"))
+        pending += plan.routines.pending
+        if plan.routines.pending:
+            call.output.event(place.name, "pending", _count(len(plan.routines.pending), "routine"))
+        for suspect in plan.routines.touched.changed:
+            stops = ": a run stops at it" if suspect.routine in plan.routines.pending and not overwrite else ""
+            call.output.event(place.name, "changed", suspect.routine.partition("/")[2], note=f"{suspect.told}{stops}")
     if isinstance(place, Store) and pending:
         call.output.event(place.name, "pending", _count(len(pending), "script"))
     if not pending:

@@ -108,7 +108,9 @@ def _open(status: ServiceStatus) -> list[Item]:
     """Return what a person should know of: state, what, note."""
     items = [(m.state, m.id.partition("/")[2], m.note) for m in status.migrations if m.state != "applied" or m.note.startswith("repaired")]
     gone = [("missing", name.partition("/")[2], "deployed, but its file is gone") for name in status.routines_gone]
-    return [*items, *_routines(status), *gone]
+    touched = [("changed", s.routine.partition("/")[2], s.told) for s in status.routines_changed]
+    adopted = [("adopted", s.routine.partition("/")[2], s.told) for s in status.routines_adopted]
+    return [*items, *_routines(status), *gone, *touched, *adopted]
 
 
 def _routines(status: ServiceStatus) -> list[Item]:
@@ -133,6 +135,8 @@ def _document(status: ServiceStatus) -> dict[str, Any]:
         "migrations": [{"id": m.id, "state": m.state, "at": m.at, "note": m.note} for m in status.migrations],
         "routines_pending": status.routines_pending,
         "routines_gone": status.routines_gone,
+        "routines_changed": [suspect.object for suspect in status.routines_changed],
+        "routines_adopted": [suspect.object for suspect in status.routines_adopted],
     }
 
 

@@ -20,6 +20,7 @@ from dbkit.project.manifest import ROLE_KINDS
 if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
+    from dbkit.routines import Decision
 
 State = Literal["applied", "up to date", "pending", "failed", "unreachable", "locked", "interrupted", "not reached", "done before"]
 DONE = frozenset({"applied", "up to date", "done before"})
@@ -47,6 +48,13 @@ class Options:
     resume: bool = False
     to: str | None = None
     lock_wait: float = 60.0
+    by_hand: Decision = "stop"
+    orphans: bool = False
+
+    @property
+    def looks_suffice(self) -> bool:
+        """Say whether a target that looks like one with nothing to do has nothing to do: what was changed by hand does not show."""
+        return self.by_hand == "stop" and not self.orphans
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +153,10 @@ class Rollout:
             with opened[0] as watcher:
                 who = authority(watcher, database.target)
                 seen, _ = glance(database, watcher, who)
-                if seen in self.current:
+                options = self.options
+                if seen in self.current and options.looks_suffice:
                     return Outcome(database.name, "up to date")
-                sources, options = self.library.sources(database, who.roles), self.options
+                sources = self.library.sources(database, who.roles)
                 migrate(
                     database,
                     run,
@@ -157,6 +166,8 @@ class Rollout:
                     sources=sources,
                     opened=opened,
                     halt=self.halt.event,
+                    by_hand=options.by_hand,
+                    orphans=options.orphans,
                 )
             if any(event.kind == "finished" for event in told):
                 return Outcome(database.name, "applied", routines=_named(told, "deployed"))
@@ -178,8 +189,8 @@ class Rollout:
             if plan.is_empty:
                 self.current.add(seen)
                 return Outcome(database.name, "up to date")
-            routines = (*plan.routines.before, *plan.routines.after)
-            return Outcome(database.name, "pending", tuple(p.migration.id for p in plan.migrations), tuple(r.id for r in routines))
+            migrations = tuple(migration.id for migration in (*plan.recognised, *(p.migration for p in plan.migrations)))
+            return Outcome(database.name, "pending", migrations, tuple(plan.routines.pending))
 
         return self._attempt(database, work)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.session import open_watcher, refuse_pooled
-from dbkit.routines import clear_the_way, deploy, deployed_after
+from dbkit.routines import Decision, Deploy, Obstacles, Suspect, adopt, deployed, prune, record, refuse_conflicts, take_note
 from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
 from dbkit.source.files import load_migrations
@@ -40,58 +39,123 @@ def migrate(
     sources: Sources | None = None,
     opened: tuple[psycopg.Connection[tuple[Any, ...]], bool] | None = None,
     halt: threading.Event | None = None,
+    by_hand: Decision = "stop",
+    orphans: bool = False,
 ) -> Plan:
     """Bring one service's database up to its files; return what was done.
 
     A wrong file is refused before the server is asked. A run with nothing to do takes no lock and writes nothing, unless the one
     before it was ended before its own end. `sources` are the files, where they were read before; `opened` is what `open_watcher`
-    gave, where it was asked before; `halt` interrupts a run that is not the main thread's.
+    gave, where it was asked before; `halt` interrupts a run that is not the main thread's; `by_hand` says what becomes of routines
+    that were changed by hand, `orphans` whether those without a file are dropped.
     """
+    overwrite = by_hand == "overwrite"
     migrations = sources.migrations if sources else tuple(load_migrations(database.target.project, database.service))
     watcher, pooled = opened or open_watcher(database, "migrate")
     with watcher:
-        plan = make_plan(database, watcher, to=to, sources=sources, migrations=migrations)
+        plan = make_plan(database, watcher, to=to, sources=sources, migrations=migrations, overwrite=overwrite)
         refuse_read_only(database, plan.authority)
-        if plan.is_empty and not journal.unfinished(watcher, database.service):
+        decided = (orphans and plan.routines.gone) or (by_hand == "adopt" and plan.routines.touched.changed)
+        if plan.is_empty and not decided and not journal.unfinished(watcher, database.service):
             return plan
         for planned in plan.migrations:
             if planned.migration.backfill or not planned.migration.transactional:
                 refuse_pooled(pooled=pooled, what=planned.migration.id, where=f"{planned.migration.path}:1")
         with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait, halt=halt) as work:
             prepare(work)
-            plan = make_plan(database, watcher, to=to, sources=plan.sources)
-            Execution(work, deployed_after(watcher, plan.state)).execute(plan, to)
+            plan = make_plan(database, watcher, to=to, sources=plan.sources, overwrite=overwrite)
+            if by_hand == "adopt":
+                plan = _adopted(work, plan, to)
+            begin(work, plan, orphans=orphans, overwrite=overwrite).execute(plan, to, orphans=orphans)
     return plan
 
 
-@dataclass(frozen=True, slots=True)
+def _adopted(work: Engine, plan: Plan, to: str | None) -> Plan:
+    """Take what was changed by hand for known, and plan again."""
+    for name in adopt(work.watcher, work.run, plan.service, plan.state, plan.routines.touched, plan.sources.routines):
+        work.tell("adopted", name)
+    return make_plan(work.database, work.watcher, to=to, sources=plan.sources)
+
+
+def begin(work: Engine, plan: Plan, *, orphans: bool, overwrite: bool) -> Execution:
+    """Settle what was changed by hand before anything runs. Raises DbkitError where nobody has decided."""
+    seen, service = plan.routines.touched, plan.service
+    noted = take_note(work.watcher, service, plan.state, seen)
+    if noted.is_new_major:
+        work.tell("notice", service, f"PostgreSQL {plan.authority.major} is new here: the definitions of routines were read again")
+    suited = [routine for routine in plan.sources.routines if routine.suits(plan.authority.major)]
+    accepted: tuple[Suspect, ...] | None = None
+    if not overwrite:
+        pending = [*plan.routines.pending, *(plan.routines.gone if orphans else ())]
+        accepted = refuse_conflicts(work.session, seen.of(pending), suited)
+    ids = {routine.id for routine in suited}
+    obstacles = Obstacles(
+        work.watcher, service, [name for name in deployed(plan.state, "after") if name in ids], suited, overwrite=overwrite
+    )
+    return Execution(work, suited, seen.changed, accepted, obstacles, has_records=noted.has_records)
+
+
+@dataclass(slots=True)
 class Execution:
-    """A run under both locks. `deployed` has the texts of the after-phase routines by id."""
+    """A run under both locks.
+
+    `suited` are the routines for this server; `changed` was changed by hand, and what is `accepted` of it (None: all)
+    may be replaced; `has_records` says whether there are definitions that a migration may rewrite.
+    """
 
     work: Engine
-    deployed: dict[str, str]
+    suited: list[Routine]
+    changed: tuple[Suspect, ...]
+    accepted: tuple[Suspect, ...] | None
+    obstacles: Obstacles
+    has_records: bool
 
-    def execute(self, plan: Plan, to: str | None) -> None:
+    def execute(self, plan: Plan, to: str | None, *, orphans: bool) -> None:
         """Do what the plan says."""
-        work = self.work
+        work, overwrite = self.work, self.accepted is None
         for baseline in plan.recognised:
             recognise(work, baseline)
-        self._deploy(plan.routines.before)
-        dropped = [name for planned in plan.migrations for name in self._apply(planned)]
+        waiting = self._deploy(plan.routines.before)
+        waiting += [name for planned in plan.migrations for name in self._apply(planned)]
         after = plan.routines.after
-        if dropped:
-            after = make_plan(work.database, work.watcher, to=to, sources=plan.sources).routines.after
+        if waiting:
+            routines = make_plan(work.database, work.watcher, to=to, sources=plan.sources, overwrite=overwrite).routines
+            self._deploy(routines.before)
+            after = routines.after
         self._deploy(after)
+        if orphans and plan.routines.gone:
+            self._prune(plan)
         keep_partitions_ahead(work)
         finish(work, {"applied": len(plan.migrations), "deployed": len(after)})
 
-    def _deploy(self, routines: tuple[Routine, ...]) -> None:
+    def _deploy(self, routines: tuple[Routine, ...]) -> list[str]:
+        """Put routines in; return those that had to be dropped for it and wait for the next deploy."""
         work = self.work
-        if routines:
-            work.persist(
-                f"{work.database.service}/routines",
-                lambda: deploy(work.session, work.run, routines, lambda routine: work.tell("deployed", routine.id)),
-            )
+        if not routines:
+            return []
+        deploy = Deploy(work.session, work.run, work.database.service, self.suited, self.changed, self.accepted)
+        done = work.persist(f"{work.database.service}/routines", lambda: deploy.execute(routines))
+        assert done is not None  # noqa: S101 a lost deploy is done again
+        self.has_records = True
+        for name in done.sent:
+            work.tell("deployed", name)
+        return list(done.waiting)
+
+    def _prune(self, plan: Plan) -> None:
+        work, rows = self.work, deployed(plan.state)
+        texts = journal.texts(work.watcher, [rows[name] for name in plan.routines.gone])
+        pruned = work.persist(
+            f"{plan.service}/routines",
+            lambda: prune(work.session, work.run, plan.service, texts, self.changed, self.accepted),
+        )
+        for name, kept in (pruned or {}).items():
+            work.tell("pruned", name, f"{', '.join(kept)} may hold rows and stays: drop it in a migration" if kept else "")
+
+    def _record(self, connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+        """Record what a migration's transaction left of the routines; return those of which something is gone."""
+        if not self.has_records:
+            return []
+        return list(record(connection, self.work.database.service, skip=[suspect.object for suspect in self.changed]).gone)
 
     def _apply(self, planned: PlannedMigration) -> list[str]:
         """Run one migration; return the routines that were dropped because they stood in its way."""
@@ -125,7 +189,10 @@ class Execution:
         migration, dropped = planned.migration, list[str]()
 
         def before() -> None:
-            dropped[:] = clear_the_way(self.work.connection, list(planned.statements), self.deployed)
+            dropped[:] = self.obstacles.clear(self.work.connection, planned.statements, migration.id)
+
+        def after() -> None:
+            dropped.extend(name for name in self._record(self.work.connection) if name not in dropped)
 
         seconds = self.work.persist(
             migration.id,
@@ -135,6 +202,7 @@ class Execution:
                 text=migration.script.text,
                 source=migration.script,
                 before=before,
+                after=after,
                 mark=lambda: self._mark(planned, dropped),
             ),
             is_in=lambda: self._is_in(planned),
@@ -148,11 +216,11 @@ class Execution:
             planned.migration.script,
             planned.statements,
             "up",
-            before=lambda statement: clear_the_way(self.work.connection, [statement], self.deployed),
+            before=lambda statement: self.obstacles.clear(self.work.connection, [statement], planned.migration.id),
+            after=lambda: self._record(self.work.connection),
         )
         seconds, dropped = steps.execute()
-        self._end(planned, lambda: self._mark(planned, []))
-        return seconds, dropped
+        return seconds, dropped + self._end(planned)
 
     def _backfill(self, planned: PlannedMigration) -> float:
         migration = planned.migration
@@ -168,15 +236,21 @@ class Execution:
         )
         seconds, end = walk.execute()
 
-        def mark() -> None:
-            self._mark(planned, [], end)
-            forget(self.work, migration.id)
-
-        self._end(planned, mark)
+        self._end(planned, end)
         return seconds
 
-    def _end(self, planned: PlannedMigration, mark: Callable[[], None]) -> None:
-        """Write the mark of a migration that was more than one transaction."""
+    def _end(self, planned: PlannedMigration, end: Position | None = None) -> list[str]:
+        """Write the mark of a migration that was more than one transaction; return the routines of which something is gone."""
+        gone: list[str] = []
+
+        def after() -> None:
+            gone[:] = self._record(self.work.connection)
+
+        def mark() -> None:
+            self._mark(planned, gone, end)
+            if end:
+                forget(self.work, planned.migration.id)
+
         self.work.persist(
             planned.migration.id,
             lambda: run_in_transaction(
@@ -184,10 +258,12 @@ class Execution:
                 name=planned.migration.id,
                 text="",
                 source=None,
+                after=after,
                 mark=mark,
             ),
             is_in=lambda: self._is_in(planned),
         )
+        return gone
 
     def _is_in(self, planned: PlannedMigration) -> bool:
         return journal.happened(self.work.watcher, self.work.run, "applied", planned.migration.id)

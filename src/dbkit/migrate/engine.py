@@ -37,6 +37,8 @@ class Event:
         "rolled back",
         "deployed",
         "in the way",
+        "adopted",
+        "pruned",
         "notice",
         "retrying",
         "resumed",

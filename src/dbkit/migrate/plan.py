@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.errors import ConfigurationError
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
-from dbkit.routines import RoutinePlan, plan_routines
+from dbkit.routines import RoutinePlan, plan_routines, touched
 from dbkit.source import statements
 from dbkit.source.backfill import chunks
 from dbkit.source.checksum import text_hash, token_hash
@@ -73,11 +73,13 @@ def make_plan(
     to: str | None = None,
     sources: Sources | None = None,
     migrations: tuple[Migration, ...] | None = None,
+    overwrite: bool = False,
 ) -> Plan:
     """Read files and journal and compare. Writes nothing.
 
     `to` is the last migration wanted (its name, or `service/name`): the routines of the after phase, which are
-    written for the last one, then wait. `sources` are the files, where they were read before, or `migrations` some of them.
+    written for the last one, then wait. `sources` are the files, where they were read before, or `migrations` some of them;
+    `overwrite` makes routines due that were changed by hand.
     Raises ConfigurationError for whatever stands against a run: an edited, missing or out-of-order migration, a
     statement that can't run where it stands.
     """
@@ -94,7 +96,9 @@ def make_plan(
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
     later = _applied_after(files, state)
-    routines = plan_routines(list(sources.routines), state, found.major)
+    seen = touched(connection, target.service)
+    overwritten = {suspect.routine for suspect in (*seen.changed, *seen.adopted)} if overwrite else set()
+    routines = plan_routines(sources.routines, state, found.major, seen, schema=target.schema, overwritten=overwritten)
     if len(pending) < len(unapplied):
         routines = replace(routines, after=())
     return Plan(

@@ -13,9 +13,8 @@ from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Database, authority
-from dbkit.postgres.script import send
 from dbkit.postgres.session import open_watcher, refuse_pooled
-from dbkit.routines import clear_the_way, deployed_after, undeploy
+from dbkit.routines import Obstacles, Revival, Touched, deployed, record, take_note, touched
 from dbkit.source import statements
 
 if TYPE_CHECKING:
@@ -111,6 +110,9 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
         refuse_read_only(database, who)
         with engine(database, watcher, who, run, listener, pooled=pooled, lock_wait=lock_wait) as work:
             undos = plan_rollback(database, watcher, to=to, steps=steps)
+            if undos:
+                journal.require(watcher, database.target)
+                take_note(watcher, database.service, journal.state(watcher, database.service), touched(watcher, database.service))
             for undo in undos:
                 if not is_transactional(undo.text, undo.id):
                     refuse_pooled(pooled=pooled, what=f"the rollback of {undo.id}", where=None)
@@ -123,11 +125,8 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The routines around one rollback: what was deployed, what stood in its way, what goes with it and what comes back."""
+    """The routines around one rollback: those that it took away, and the texts of those that came back."""
 
-    state: dict[str, Entry]
-    deployed: dict[str, str]
-    dropped: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     back: dict[str, str] = field(default_factory=dict)
 
@@ -162,13 +161,17 @@ class Reversal:
 
     def _in_transaction(self, text: str | None = None) -> float | None:
         """Run the text and the marks in one transaction; an empty one for the marks alone."""
-        state = journal.state(self.work.watcher, self.work.database.service)
-        deployed = deployed_after(self.work.watcher, state)
-        way = Way(state, deployed)
+        watcher, service = self.work.watcher, self.work.database.service
+        state, seen = journal.state(watcher, service), touched(watcher, service)
+        revival = self._revival(state)
+        if revival:
+            revival.refuse_changed(seen, self.undo.id)
+        obstacles = Obstacles(watcher, service, deployed(state, "after"))
+        way = Way()
 
         def before() -> None:
             if text is None:
-                way.dropped[:] = clear_the_way(self.work.connection, self._parsed(), deployed)
+                way.gone[:] = obstacles.clear(self.work.connection, self._parsed(), f"the rollback of {self.undo.id}")
 
         return self.work.persist(
             f"rollback of {self.undo.id}",
@@ -178,37 +181,44 @@ class Reversal:
                 text=self.undo.text if text is None else text,
                 source=None,
                 before=before,
-                after=lambda: self._bring_back(way),
+                after=lambda: self._settle(way, seen, revival),
                 mark=lambda: self._mark(way),
             ),
-            is_in=lambda: journal.happened(self.work.watcher, self.work.run, "rolled back", self.undo.id),
+            is_in=lambda: journal.happened(watcher, self.work.run, "rolled back", self.undo.id),
         )
 
     def _step_by_step(self) -> float:
-        deployed = deployed_after(self.work.watcher, journal.state(self.work.watcher, self.work.database.service))
-
-        def before(statement: statements.Statement) -> list[str]:
-            return clear_the_way(self.work.connection, [statement], deployed)
-
-        seconds, _ = Steps(self.work, self.undo.id, None, self._parsed(), "down", before).execute()
+        watcher, service = self.work.watcher, self.work.database.service
+        obstacles, seen = Obstacles(watcher, service, deployed(journal.state(watcher, service), "after")), touched(watcher, service)
+        what = f"the rollback of {self.undo.id}"
+        seconds, _ = Steps(
+            self.work,
+            self.undo.id,
+            None,
+            self._parsed(),
+            "down",
+            before=lambda statement: obstacles.clear(self.work.connection, [statement], what),
+            after=lambda: list(record(self.work.connection, service, skip=seen.changed_objects).gone),
+        ).execute()
         self._in_transaction("")
         return seconds
 
-    def _bring_back(self, way: Way) -> None:
-        """Return the routines to what they were before the release that ends here."""
-        if not self._returns_to_a_release(way.state):
-            way.gone[:] = way.dropped
-            return
-        connection = self.work.connection
-        then = journal.deployed_before(self.work.watcher, self.work.database.service, self.undo.applied)
-        way.gone[:] = [name for name in way.deployed if name not in then]
-        way.back.update({name: text for name, text in then.items() if name in way.dropped or way.deployed.get(name) != text})
-        connection.execute("SELECT set_config('role', %s, true)", [self.work.who.owner])
-        for name in reversed(way.gone):
-            undeploy(connection, way.deployed[name])
-        for text in way.back.values():
-            send(connection, text)
-        connection.execute("SET LOCAL ROLE NONE")
+    def _revival(self, state: dict[str, Entry]) -> Revival | None:
+        """Return the routines of before the release that ends here; None where others of its migrations stay."""
+        if not self._returns_to_a_release(state):
+            return None
+        watcher, target = self.work.watcher, self.work.database.target
+        now = journal.texts(watcher, list(deployed(state, "after").values()))
+        return Revival(target.service, now, journal.deployed_before(watcher, target.service, self.undo.applied), target.project.root)
+
+    def _settle(self, way: Way, seen: Touched, revival: Revival | None) -> None:
+        """Record what the script left of the routines, and return them to what they were."""
+        connection, service = self.work.connection, self.work.database.service
+        left = record(connection, service, skip=seen.changed_objects)
+        way.gone[:] = dict.fromkeys((*way.gone, *left.gone))
+        if revival:
+            way.back.update(revival.execute(connection, self.work.who.owner, way.gone, seen.changed_objects))
+            way.gone[:] = revival.gone
 
     def _mark(self, way: Way) -> None:
         connection, run = self.work.connection, self.work.run

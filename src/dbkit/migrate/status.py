@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.migrate.plan import IS_APPLIED, Sources, accounted_for, is_recognised, read_sources
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
-from dbkit.routines import plan_routines
+from dbkit.routines import Suspect, deployed, plan_routines, touched
 from dbkit.source.checksum import text_hash, token_hash
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class ServiceStatus:
     routines_deployed: int
     routines_pending: tuple[str, ...]
     routines_gone: tuple[str, ...]
+    routines_changed: tuple[Suspect, ...]
+    routines_adopted: tuple[Suspect, ...]
 
     def count(self, state: State) -> int:
         return sum(migration.state == state for migration in self.migrations)
@@ -67,16 +69,16 @@ def read_status(
         for entry in state.values()
         if entry.kind == "migration" and entry.event in IS_APPLIED and entry.object not in known
     ]
-    routines = plan_routines(list(sources.routines), state, who.major)
-    deployed = [e for e in state.values() if e.kind == "routine" and e.event == "deployed"]
-    pending = (*routines.before, *routines.after)
+    routines = plan_routines(list(sources.routines), state, who.major, touched(connection, target.service), schema=target.schema)
     return ServiceStatus(
         service=target.name,
         server=f"PostgreSQL {who.version}",
         migrations=(*(_status(migration, state) for migration in files), *missing),
-        routines_deployed=len(deployed),
-        routines_pending=tuple(routine.id for routine in pending),
+        routines_deployed=len(deployed(state)),
+        routines_pending=routines.pending,
         routines_gone=routines.gone,
+        routines_changed=routines.touched.changed,
+        routines_adopted=routines.touched.adopted,
     )
 
 

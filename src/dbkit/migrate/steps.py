@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Steps:
     """One side of a migration that runs statement by statement.
 
-    `before` clears the way of a statement within its transaction and returns what it dropped.
+    `before` clears the way of a statement within its transaction and returns what it dropped; `after` records in it what
+    became of the routines, and returns which of them are gone.
     """
 
     work: Engine
@@ -38,6 +39,7 @@ class Steps:
     parsed: Sequence[Statement]
     direction: Literal["up", "down"]
     before: Callable[[Statement], list[str]]
+    after: Callable[[], list[str]]
 
     def execute(self) -> tuple[float, list[str]]:
         """Run what is not done yet; return the seconds it took and the routines that stood in the way.
@@ -110,6 +112,9 @@ class Steps:
         def clear() -> None:
             dropped[:] = self.before(statement)
 
+        def record() -> None:
+            dropped.extend(name for name in self.after() if name not in dropped)
+
         def mark() -> None:
             self._done(self.work.connection, number, digest)
             for routine in dropped:
@@ -123,6 +128,7 @@ class Steps:
                 text=self._padded(statement),
                 source=self.source,
                 before=clear,
+                after=record,
                 mark=mark,
             ),
             is_in=lambda: self._is_done(number),

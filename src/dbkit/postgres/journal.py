@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from dbkit.project.target import Target
 
-VERSION = 2
+VERSION = 3
+STEPS, DEFINITIONS = 2, 3  # the versions that brought them
 
 
 def _os_user() -> str:
@@ -126,7 +127,9 @@ def require(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -> 
             if role in others:
                 connection.execute(SQL("GRANT SELECT ON dbkit.version TO {}").format(name))
                 connection.execute(SQL("GRANT SELECT, INSERT ON dbkit.journal TO {}").format(name))
-                connection.execute(SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON dbkit.progress, dbkit.lease TO {}").format(name))
+                connection.execute(
+                    SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON dbkit.progress, dbkit.lease, dbkit.definition TO {}").format(name)
+                )
 
 
 def make_yoyo_tables(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
@@ -242,14 +245,16 @@ def texts(connection: psycopg.Connection[tuple[Any, ...]], ids: list[int]) -> di
     return {row[0]: row[1] for row in rows if row[1] is not None}
 
 
-def deployed_before(connection: psycopg.Connection[tuple[Any, ...]], service: str, row: int) -> dict[str, str]:
-    """Return the texts of the routines that were deployed when row `row` was written, by object."""
+def deployed_before(connection: psycopg.Connection[tuple[Any, ...]], service: str, row: int) -> dict[str, tuple[str, str]]:
+    """Return the phases and texts of the routines that were deployed when row `row` was written, by object."""
     rows = connection.execute(
-        "SELECT DISTINCT ON (object) object, event, id FROM dbkit.journal"
+        "SELECT DISTINCT ON (object) object, event, id, coalesce(detail ->> 'phase', 'after') FROM dbkit.journal"
         " WHERE service = %s AND kind = 'routine' AND id < %s ORDER BY object, id DESC",
         [service, row],
     ).fetchall()
-    return texts(connection, [row[2] for row in rows if row[1] == "deployed"])
+    phases = {name: phase for name, event, _, phase in rows if event == "deployed"}
+    found = texts(connection, [row for name, _, row, _ in rows if name in phases])
+    return {name: (phases[name], text) for name, text in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +284,7 @@ def applied_in(connection: psycopg.Connection[tuple[Any, ...]], service: str) ->
 
 def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> list[str]:
     """Return the migrations that a rollback has undone in part."""
-    if version(connection) < VERSION:
+    if version(connection) < STEPS:
         return []
     return [row[0] for row in connection.execute(sql("half_undone").encode(), {"service": service}).fetchall()]
 
@@ -304,7 +309,7 @@ def unfinished(connection: psycopg.Connection[tuple[Any, ...]], service: str) ->
 
 def last_fingerprint(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> str | None:
     """Return the catalog's fingerprint at the end of the last run that finished."""
-    if version(connection) < VERSION:
+    if version(connection) < STEPS:
         return None
     row = connection.execute(
         "SELECT fingerprint FROM dbkit.journal WHERE service = %s AND fingerprint IS NOT NULL ORDER BY id DESC LIMIT 1", [service]

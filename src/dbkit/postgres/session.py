@@ -62,9 +62,11 @@ class Session:
     def ending(self) -> str:
         """What undoes all that a script did to the session, still in its transaction; after it the session's own role acts.
 
-        The second lock, which goes with all others that the script may have taken, is taken again.
+        The limit for locks holds on, and the second lock, which goes with all others that the script may have taken, is
+        taken again.
         """
-        return RESTORE if self.pooled else f"{RESTORE}; {KEY}"
+        ending = f"{RESTORE}; SET LOCAL lock_timeout = '{self.lock_timeout}'"
+        return ending if self.pooled else f"{ending}; {KEY}"
 
     def restore(self) -> None:
         """Send the ending, before marks."""

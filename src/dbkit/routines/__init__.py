@@ -1,7 +1,30 @@
 """Repeatables: functions, views, triggers and grants, deployed when their rendering changes."""
 
-from dbkit.routines.deploy import RoutinePlan, deploy, deployed_after, plan_routines
-from dbkit.routines.obstacles import clear_the_way, undeploy
+from dbkit.routines.decide import Decision, adopt, refuse_conflicts
+from dbkit.routines.definitions import Suspect, Touched, record, take_note, touched
+from dbkit.routines.deploy import Deploy, RoutinePlan, deployed, plan_routines
+from dbkit.routines.obstacles import Obstacles
 from dbkit.routines.order import deployment_order
+from dbkit.routines.prune import prune
+from dbkit.routines.revive import Revival
+from dbkit.routines.stored import stored_routine
 
-__all__ = ["RoutinePlan", "clear_the_way", "deploy", "deployed_after", "deployment_order", "plan_routines", "undeploy"]
+__all__ = [
+    "Decision",
+    "Deploy",
+    "Obstacles",
+    "Revival",
+    "RoutinePlan",
+    "Suspect",
+    "Touched",
+    "adopt",
+    "deployed",
+    "deployment_order",
+    "plan_routines",
+    "prune",
+    "record",
+    "refuse_conflicts",
+    "stored_routine",
+    "take_note",
+    "touched",
+]

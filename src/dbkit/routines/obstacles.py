@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres.queries import sql
-from dbkit.routines.order import created
-from dbkit.source.statements import Statement, parse
+from dbkit.routines.conflict import LOST, conflict
+from dbkit.routines.definitions import touched
+from dbkit.routines.replace import known
+from dbkit.source.statements import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import psycopg
 
+    from dbkit.routines.made import Key
+    from dbkit.source.files import Routine
 
-def clear_the_way(connection: psycopg.Connection[tuple[Any, ...]], statements: list[Statement], deployed: Mapping[str, str]) -> list[str]:
-    """Drop the routines that depend on the relations which the statements drop or reshape.
+    Connection = psycopg.Connection[tuple[Any, ...]]
 
-    Works in the caller's transaction, as the owner; the deploy that follows makes them again.
-    `deployed` has the texts of the after-phase routines by id. Returns the ids of those dropped.
+
+@dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What a run may drop where it stands in the way: `after` are the routines of the after phase that can be made again.
+
+    `files` are the routines' files, for a conflict's three sides; `overwrite` is what a person said of changes by hand.
     """
-    ended = sorted({name for statement in statements for name in dropped_relations(statement)})
-    reshaped = sorted({name for statement in statements for name in reshaped_relations(statement)})
-    if not ended and not reshaped:
-        return []
-    owners = _owners(deployed)
-    dropped: list[str] = []
-    for kind, identity, name in connection.execute(sql("dependents").encode(), {"ended": ended, "reshaped": reshaped}).fetchall():
-        routine = owners.get(name)
-        if routine is None:
-            continue  # not ours: the server's own error names it
-        connection.execute(f"DROP {kind} IF EXISTS {identity}".encode())
-        if routine not in dropped:
-            dropped.append(routine)
-    return dropped
 
+    watcher: Connection
+    service: str
+    after: Collection[str]
+    files: Sequence[Routine] = ()
+    overwrite: bool = False
 
-def _owners(deployed: Mapping[str, str]) -> dict[str, str]:
-    """Map the name of each object to the routine whose text makes it."""
-    return {
-        name: routine
-        for routine, text in deployed.items()
-        for statement in parse(text)
-        for name in [*created(statement), *_trigger(statement)]
-    }
+    def clear(self, connection: Connection, statements: Sequence[Statement], what: str) -> list[str]:
+        """Drop what depends on the relations that the statements of `what` drop or reshape; return whose it was.
 
+        Works in the caller's transaction, as the owner; the deploy that follows makes it again with its privileges.
+        Raises DbkitError where something of it was changed by hand, or adopted as it was: it would be lost.
+        """
+        ended = sorted({name for statement in statements for name in dropped_relations(statement)})
+        reshaped = sorted({name for statement in statements for name in reshaped_relations(statement)})
+        if not ended and not reshaped:
+            return []
+        bound = connection.execute(sql("dependents").encode(), {"ended": ended, "reshaped": reshaped}).fetchall()
+        if not bound:
+            return []
+        ours = {key: routine for key, routine in known(self.watcher, self.service).routines.items() if routine in self.after}
+        in_the_way = [(classid, objid) for classid, objid, _ in bound if (classid, objid) in ours]
+        if not self.overwrite:
+            self._refuse_changed(in_the_way, what)
+        for classid, objid, thing in bound:
+            if (classid, objid) in ours:  # else it is not ours: the server's own error names it
+                connection.execute(f"DROP {thing}".encode())
+        return list(dict.fromkeys(ours[key] for key in in_the_way))
 
-def _trigger(statement: Statement) -> list[str]:
-    if statement.kind != "create_trig_stmt":
-        return []
-    node = statement.node
-    return [f"{node.relation.schemaname}.{node.relation.relname}.{node.trigname}"]
+    def _refuse_changed(self, in_the_way: Collection[Key], what: str) -> None:
+        seen = touched(self.watcher, self.service)
+        lost = [item for item in (*seen.changed, *seen.adopted) if item.live and item.live.key in in_the_way]
+        if lost:
+            raise conflict(lost, self.files, doing=f"in the way of {what}, and ", hint=LOST)
 
 
 def reshaped_relations(statement: Statement) -> list[str]:
@@ -85,13 +95,3 @@ def _qualified(schema: str, name: str) -> str:
 def _last_two(item: Any) -> str:
     names = item.list.items if item.HasField("list") else item.type_name.names
     return ".".join(part.string.sval for part in names)
-
-
-def undeploy(connection: psycopg.Connection[tuple[Any, ...]], text: str) -> None:
-    """Drop what a routine's text makes; what it does besides (grants, rows) has no opposite."""
-    import postgast
-
-    connection.execute("SET LOCAL client_min_messages = warning")  # what a DROP TABLE took along is no news
-    for statement in reversed(parse(text)):
-        if statement.kind in {"create_function_stmt", "view_stmt", "create_table_as_stmt", "create_trig_stmt"}:
-            connection.execute(postgast.ensure_if_exists(postgast.to_drop(statement.text)).encode())

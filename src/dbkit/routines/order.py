@@ -7,7 +7,7 @@ from typing import Any
 
 from dbkit.errors import ConfigurationError, nearest
 from dbkit.source.files import Routine, ordered
-from dbkit.source.statements import Statement, refuse_syntax
+from dbkit.source.statements import Statement
 
 
 def deployment_order(routines: list[Routine]) -> list[Routine]:
@@ -19,11 +19,10 @@ def deployment_order(routines: list[Routine]) -> list[Routine]:
     makes: dict[str, str] = {}
     needs: dict[str, set[str]] = {}
     for routine in routines:
-        statements = refuse_syntax(routine.script.text, str(routine.script.path))
-        for statement in statements:
+        for statement in routine.statements:
             for made in created(statement):
                 makes.setdefault(made, routine.id)
-        needs[routine.id] = {name for statement in statements for name in _named(statement)}
+        needs[routine.id] = {name for statement in routine.statements for name in _named(statement)}
     graph = {
         routine.id: sorted(({makes[name] for name in needs[routine.id] if name in makes} | set(_declared(routine, by_id))) - {routine.id})
         for routine in routines

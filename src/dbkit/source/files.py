@@ -15,6 +15,7 @@ from dbkit.project.manifest import ROLE_KINDS, Project, bare
 from dbkit.project.reference import shared_folders
 from dbkit.source import headers, templates
 from dbkit.source.backfill import Backfill, read_backfill
+from dbkit.source.statements import Statement, refuse_syntax
 from dbkit.source.templates import Origin
 
 SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
@@ -70,6 +71,11 @@ class Routine:
     phase: Literal["before", "after"]
     depends: tuple[str, ...]
     server: tuple[str, int] | None
+
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """The parsed text. Raises ConfigurationError at its line."""
+        return refuse_syntax(self.script.text, str(self.script.path))
 
     def suits(self, major: int) -> bool:
         """Say whether the file is for a server of that major version."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbkit.migrate.plan import Sources, is_applied
 from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.objects import Key, Object
 from dbkit.postgres.throwaway import settings_for, throwaway_server
-from dbkit.source import headers
-from dbkit.source.files import Routine, Script, load_migrations
+from dbkit.routines import stored_routine
+from dbkit.source.files import load_migrations
 from dbkit.verify.canonical import aligned
 from dbkit.verify.compare import Difference, compare
 from dbkit.verify.rebuild import rebuild
@@ -23,8 +22,6 @@ from dbkit.verify.touched import last_to_touch
 from dbkit.verify.unknown import Unknown, ignored, set_apart
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import psycopg
 
 # a read-only look that waits for nobody and never runs for long
@@ -92,15 +89,12 @@ def recorded(database: Database, connection: psycopg.Connection[tuple[Any, ...]]
     deployed = [entry for entry in state.values() if entry.kind == "routine" and entry.event == "deployed"]
     texts = journal.texts(connection, [entry.id for entry in deployed])
     root = target.project.root
-    routines = tuple(_routine(e.object, texts[e.object], e.detail or {}, root) for e in deployed if e.object in texts)
+    routines = tuple(
+        stored_routine(e.object, texts[e.object], (e.detail or {}).get("phase", "after"), root, texts)
+        for e in deployed
+        if e.object in texts
+    )
     return Sources(migrations, routines)
-
-
-def _routine(name: str, text: str, detail: dict[str, Any], root: Path) -> Routine:
-    found = headers.read_headers(text, headers.ROUTINE_HEADERS, name)
-    phase: Literal["before", "after"] = "before" if detail.get("phase") == "before" else "after"
-    source = Script(root / name, text, {}, ())
-    return Routine(name, source, phase, tuple(re.findall(r"[^,\s]+", found.get("depends", ""))), None)
 
 
 def _without_roles(found: catalog.Catalog) -> catalog.Catalog:

@@ -72,29 +72,18 @@ bound AS (
 )
 
 SELECT
+    b.classid,
+    b.objid,
     CASE b.classid
-        WHEN 'pg_proc'::regclass THEN CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END
-        WHEN 'pg_trigger'::regclass THEN 'TRIGGER'
-        ELSE CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END
-    END AS kind,
-    CASE b.classid
-        WHEN 'pg_proc'::regclass THEN p.oid::regprocedure::text
-        WHEN 'pg_trigger'::regclass THEN format('%%I ON %%s', t.tgname, t.tgrelid::regclass)
-        ELSE c.oid::regclass::text
-    END AS identity,
-    CASE b.classid
-        WHEN 'pg_proc'::regclass THEN format('%%s.%%s', pn.nspname, p.proname)
-        WHEN 'pg_trigger'::regclass THEN format('%%s.%%s.%%s', tn.nspname, tc.relname, t.tgname)
-        ELSE format('%%s.%%s', cn.nspname, c.relname)
-    END AS name
+        WHEN 'pg_proc'::regclass
+            THEN CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure::text
+        WHEN 'pg_trigger'::regclass THEN format('TRIGGER %%I ON %%s', t.tgname, t.tgrelid::regclass)
+        ELSE CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW ' ELSE 'VIEW ' END || c.oid::regclass::text
+    END AS object
 FROM bound AS b
 LEFT JOIN pg_proc AS p ON b.classid = 'pg_proc'::regclass AND p.oid = b.objid
-LEFT JOIN pg_namespace AS pn ON pn.oid = p.pronamespace
 LEFT JOIN pg_trigger AS t ON b.classid = 'pg_trigger'::regclass AND t.oid = b.objid
-LEFT JOIN pg_class AS tc ON tc.oid = t.tgrelid
-LEFT JOIN pg_namespace AS tn ON tn.oid = tc.relnamespace
 LEFT JOIN pg_class AS c ON b.classid = 'pg_class'::regclass AND c.oid = b.objid
-LEFT JOIN pg_namespace AS cn ON cn.oid = c.relnamespace
 WHERE c.relkind IS NULL OR c.relkind IN ('v', 'm')
 GROUP BY 1, 2, 3
-ORDER BY max(b.depth) DESC, 1, 2;
+ORDER BY max(b.depth) DESC, 3;

@@ -10,7 +10,16 @@ SELECT
             ),
             E'\n' ORDER BY s.object COLLATE "C"
         ),
-        (SELECT string_agg(h.object, E'\n' ORDER BY h.object COLLATE "C") FROM ({half_undone}) AS h)
+        (SELECT string_agg(h.object, E'\n' ORDER BY h.object COLLATE "C") FROM ({half_undone}) AS h),
+        (
+            SELECT j.event = 'finished'
+            FROM dbkit.journal AS j
+            WHERE
+                j.service = %(service)s
+                AND j.event IN ('applied', 'rolled back', 'deployed', 'dropped', 'finished')
+            ORDER BY j.id DESC
+            LIMIT 1
+        )
     ), 'UTF8')), 'hex'),
     max(s.at) FILTER (WHERE s.kind = 'migration')
 FROM dbkit.state AS s
