@@ -125,6 +125,8 @@ def test_a_release_over_two_hundred_databases(two_hundred: Fleet) -> None:
     assert f"on {', '.join(f'main@{name}' for name in poisoned)}\n" in told.err
     assert told.err.count('column "i" of relation "a" contains null values') == 1
     assert "main: 4 of 201 left; `dbkit migrate main --resume` goes on with them" in told.err
+    assert "main: 20 of 201 targets: 20 applied\n" in told.err
+    assert "main: 201 of 201 targets: 197 applied, 3 failed, 1 unreachable\n" in told.err
     assert CANARY not in told.out + told.err
 
     # the row is taken away; --resume asks the four alone, for one that is done takes no connection
@@ -258,7 +260,9 @@ def test_what_is_pending_is_counted_and_nothing_is_written(six: Fleet) -> None:
     one_table(six.scratch)
 
     found = six.migrate("--check", code=1)
+    told = six.scratch.call("migrate", "--dry-run", code=0)
 
+    assert re.search(r"^main +pending +6 targets +0001_a$", told.out, re.MULTILINE)
     assert (found["counts"], found["pending"]) == ({"pending": 6}, ["main/0001_a"])
     assert six.each("SELECT count(*) FROM pg_namespace WHERE nspname IN ('dbkit', 'main')") == {name: [(0,)] for name in six.names}
     assert not (six.scratch.root / ".dbkit/last-run").exists()

@@ -71,7 +71,7 @@ class Invocation:
     def target(self, service: str, url: str | None = None) -> Target:
         """Return the one target that is meant. Raises ConfigurationError where there are many, and names them."""
         found = self.targets((service,), url)
-        if len(found) > 1 or found[0].fleet:
+        if len(found) > 1:
             from dbkit.fleet.members import named
 
             raise ConfigurationError(f"which target of {service!r}? this is done to one at a time", hint=named(found))

@@ -49,7 +49,7 @@ def _chosen(targets: list[Target], name: str) -> Target:
 def named(targets: list[Target]) -> str:
     """List the names, as many as help."""
     names = ", ".join(target.name for target in targets[:NAMED])
-    return f"{len(targets)} targets: {names}{' …' if len(targets) > NAMED else ''}"
+    return f"{len(targets)} target{'' if len(targets) == 1 else 's'}: {names}{' …' if len(targets) > NAMED else ''}"
 
 
 def _every(target: Target) -> list[Target]:

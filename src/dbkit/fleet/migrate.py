@@ -107,6 +107,9 @@ def migrate_fleet(databases: Sequence[Database], run: Run, options: Options, tol
 
     def stage(part: Sequence[Database]) -> list[Outcome]:
         left = [database for database in part if database.name not in before]
+        for database in part:
+            if database.name in before:
+                told(Outcome(database.name, "done before"))
         found = over(left, apply, done, jobs=options.jobs, halt=work.halt, enough=lambda: work.failures >= options.max_failures)
         by_name = {database.name: outcome for database, outcome in zip(left, found, strict=True)}
         return [by_name.get(d.name, Outcome(d.name, "done before")) or Outcome(d.name, "not reached") for d in part]

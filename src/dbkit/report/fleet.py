@@ -60,18 +60,25 @@ def _counted(counts: Counter[str]) -> str:
 
 
 def show(output: Output, service: str, outcomes: tuple[Outcome, ...], seconds: float) -> None:
-    """Write one line a state, then each error once with the targets that it stopped."""
-    by_state: dict[str, list[str]] = {}
+    """Write one line a state, or for each that something else is pending on; then each error once with the targets that it stopped."""
+    found: dict[tuple[int, str], list[str]] = {}
     for outcome in outcomes:
-        by_state.setdefault(outcome.state, []).append(outcome.target.partition("@")[2])
-    for state in sorted(by_state, key=ORDER.index):
-        names = by_state[state]
+        pending = _pending(outcome) if outcome.state == "pending" else ""
+        found.setdefault((ORDER.index(outcome.state), pending), []).append(outcome.target.partition("@")[2])
+    for (index, pending), names in sorted(found.items()):
+        state = ORDER[index]
         what = f"{len(names)} target{'' if len(names) == 1 else 's'}"
         if state in TOLD_BY_NAME:
             what += f": {few(names)}"
-        output.event(service, state, what, seconds if state == "applied" else None)
+        output.event(service, state, what, seconds if state == "applied" else None, note=pending)
     if not output.as_json:
         _show_errors(outcomes)
+
+
+def _pending(outcome: Outcome) -> str:
+    names = [name.partition("/")[2] for name in outcome.migrations]
+    routines = len(outcome.routines)
+    return ", ".join(filter(None, [few(names), f"{routines} routine{'' if routines == 1 else 's'}" if routines else ""]))
 
 
 ORDER = ["done before", "up to date", "pending", "applied", "failed", "unreachable", "locked", "interrupted", "not reached"]
