@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dbkit.errors import DbkitError
 from scratch import Scratch
 
 
@@ -127,4 +128,14 @@ def test_two_services_of_one_database_with_roles_of_their_own_share_the_journal(
 
     assert scratch.states("main") == {"0001_a": "applied"}
     assert scratch.states("other") == {"0001_a": "pending"}
+
+    with scratch.connect() as connection:
+        connection.execute("DROP TABLE dbkit.definition; DELETE FROM dbkit.version WHERE version = 3")
+    with pytest.raises(DbkitError, match="scratch_main_migrator, whose it is, has to bring it up to version"):
+        scratch.migrate("other")
+    scratch.migration("0002_b", "SELECT 1;")
+    scratch.migrate("main")
+    scratch.migrate("other")
+
+    assert scratch.states("other") == {"0001_a": "applied"}
     del scratch.databases["other"]

@@ -115,6 +115,7 @@ def require(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -> 
         connection.execute("SET LOCAL ROLE NONE")
         found = version(connection)
         refuse_newer(found)
+        _refuse_anothers(connection, found)
         for number in range(found + 1, VERSION + 1):
             connection.execute(sql(f"journal_{number}").encode())
         project = target.project
@@ -130,6 +131,20 @@ def require(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -> 
                 connection.execute(
                     SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON dbkit.progress, dbkit.lease, dbkit.definition TO {}").format(name)
                 )
+
+
+def _refuse_anothers(connection: psycopg.Connection[tuple[Any, ...]], found: int) -> None:
+    """Raise where an older journal belongs to a role that this session is no member of: another service's migrator."""
+    if not found:
+        return
+    row = connection.execute(
+        "SELECT pg_get_userbyid(nspowner), pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'dbkit'"
+    ).fetchone()
+    if row and not row[1]:
+        raise DbkitError(
+            f"the journal in this database is version {found}, and {row[0]}, whose it is, has to bring it up to version {VERSION}",
+            hint="run `dbkit migrate` first for the service whose migrator that is",
+        )
 
 
 def make_yoyo_tables(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> None:
