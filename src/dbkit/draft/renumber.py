@@ -71,7 +71,7 @@ def plan_renumber(project: Project, service: str, moving: Collection[str], appli
         if rename.old in applied:
             raise ConfigurationError(
                 f"{rename.old} is applied, and a name is an identity",
-                hint="renumber the other one: dbkit renumber SERVICE NAME",
+                hint=f"renumber the other one: dbkit renumber {service} NAME",
             )
     return renames
 

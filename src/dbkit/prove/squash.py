@@ -20,9 +20,10 @@ from dbkit.postgres.journal import Run
 from dbkit.postgres.roles import prepare_cluster
 from dbkit.postgres.session import open_watcher
 from dbkit.postgres.throwaway import throwaway_server
-from dbkit.project.manifest import ROLE_KINDS, Environment, Project
+from dbkit.project.manifest import Environment, Project
 from dbkit.project.target import Target
 from dbkit.prove.dump import dump, rows, script
+from dbkit.prove.names import placeholders, reading_from, templated
 from dbkit.prove.round_trip import SHOWN, describe, snapshot
 from dbkit.source.files import Migration, load_migrations, load_routines
 from dbkit.source.statements import parse
@@ -48,8 +49,6 @@ NOT_IN_A_DUMP = {
     "create_subscription_stmt",
     "drop_subscription_stmt",
 }
-# in place of the names that a template is given, so that each can be found again in the dump
-SCHEMA, PROJECT = "dbkit_s_4e1f", "dbkit_p_4e1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,8 @@ class _Workshop:
         draft = Baseline(
             service=self.service,
             path=self.project.folder(self.service, "migrations") / f"{digits}_baseline{suffix}",
-            text=self._header() + (_templated(body) if suffix == ".sql.j2" else body),
-            rollback=None if TODO in drafted else _templated(drafted) if suffix == ".sql.j2" else drafted,
+            text=self._header() + (templated(body) if suffix == ".sql.j2" else body),
+            rollback=None if TODO in drafted else templated(drafted) if suffix == ".sql.j2" else drafted,
             squashed=self.chosen,
             rows=dict(rows(dump(self.server, "old"))),
             fingerprint=snapshot(old).fingerprint,
@@ -193,7 +192,7 @@ class _Workshop:
             statements, notes = self._statements("written", self.project)
             return statements, ".sql", notes
         try:
-            statements, notes = self._statements("placeholders", _placeholders(self.project, self.service))
+            statements, notes = self._statements("placeholders", placeholders(self.project, self.service))
         except ConfigurationError:
             raise
         except DbkitError as exc:
@@ -242,7 +241,7 @@ class _Workshop:
             trial = replace(draft, path=Path(folder) / draft.path.name, squashed=())
             write_baseline(trial if draft.rollback is not None else replace(trial, text=_irreversible(draft.text)))
             try:
-                self._migrate(new, tuple(load_migrations(_reading_from(self.project, self.service, folder), self.service)))
+                self._migrate(new, tuple(load_migrations(reading_from(self.project, self.service, folder), self.service)))
             except DbkitError as exc:
                 hint = "nothing was written; squash up to before the migration that it is about"
                 raise DbkitError(
@@ -285,28 +284,6 @@ class _Workshop:
 
 def _run() -> Run:
     return Run("squash", None)
-
-
-def _placeholders(project: Project, service: str) -> Project:
-    from msgspec.structs import replace as changed
-
-    manifest = project.manifest
-    services = {**manifest.services, service: changed(manifest.services[service], schema=SCHEMA)}
-    return replace(project, manifest=changed(manifest, project=changed(manifest.project, name=PROJECT), services=services))
-
-
-def _reading_from(project: Project, service: str, folder: str) -> Project:
-    from msgspec.structs import replace as changed
-
-    services = {**project.manifest.services, service: changed(project.manifest.services[service], migrations=folder)}
-    return replace(project, manifest=changed(project.manifest, services=services))
-
-
-def _templated(text: str) -> str:
-    """Write a template that renders to the text, the placeholders being the names that a migration is given."""
-    text = re.sub(r"\{(?=[{%#])", "{{ '{' }}", text)
-    text = re.sub(rf"{PROJECT}_[a-z0-9_]+_({'|'.join(ROLE_KINDS)})\b", r"{{ roles.\1 }}", text)
-    return text.replace(SCHEMA, "{{ schema }}").replace(PROJECT, "{{ project }}")
 
 
 def _irreversible(text: str) -> str:
