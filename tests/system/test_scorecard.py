@@ -45,10 +45,10 @@ def test_its_json_says_what_must_be_true(program: Scratch) -> None:
     assert found["kills"] is None
 
 
-def test_without_a_number_kills_come_alone_and_say_where_they_met_the_runs(program: Scratch) -> None:
-    found = program.run("--format", "json", "selftest", "--kills", "1", "--seed", "7", code=0).document
+def test_kills_come_after_the_faults_and_say_where_they_met_the_runs(program: Scratch) -> None:
+    found = program.run("--format", "json", "selftest", "30", "--kills", "1", "--seed", "7", code=0).document
 
-    assert found["faults"] == []
+    assert [row["number"] for row in found["faults"]] == [30]
     assert {"seed": 7, "kills": 1, "histories": 1, "problems": []}.items() <= found["kills"].items()
     assert sum(found["kills"]["landed"].values()) == 1
 
