@@ -9,7 +9,9 @@ import psycopg
 import pytest
 
 from dbkit.errors import ConfigurationError
-from dbkit.selftest import Arena, Fault, arena, chosen, kill_cycles, load_faults, run_faults
+from dbkit.report.console import Output
+from dbkit.report.scorecard import show_kills
+from dbkit.selftest import Arena, Fault, Kills, arena, chosen, kill_cycles, load_faults, run_faults
 from dbkit.selftest.arena import CANARY
 from dbkit.selftest.fault import NotRunError, expect, fault
 from dbkit.selftest.kills import prepare
@@ -32,7 +34,7 @@ def test_the_matrix_has_its_fifty_two_rows() -> None:
     assert [row.number for row in load_faults()] == list(range(1, 53))
 
 
-@pytest.mark.parametrize("number", [3, 13, 19, 51])
+@pytest.mark.parametrize("number", [3, 13, 51])
 def test_a_row_is_survived(ground: Arena, number: int) -> None:
     assert states(ground, *chosen(load_faults(), [number])) == [("survived", "")]
 
@@ -60,7 +62,7 @@ def test_what_is_not_as_it_must_be_is_told_as_failed_with_what_was_seen(ground: 
 
     found = states(ground, wrong, bad_exit, an_error_of_the_server)
 
-    assert found[0] == ("failed", "tables: {'a'} in place of {'a', 'b'}")
+    assert found[0] == ("failed", "tables: ['a'] in place of ['a', 'b']")
     assert found[1][0] == "failed"
     assert "`dbkit migrate` ended with 1, not 0" in found[1][1]
     assert found[2][0] == "failed"
@@ -130,10 +132,24 @@ def test_an_empty_server_is_used_and_left_empty() -> None:
             left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'selftest%'").fetchall()
             left += connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'selftest%'").fetchall()
 
-    assert found[0] == ("survived", "")
-    assert found[1][0] == "not run"
-    assert "without --url" in found[1][1]
+    assert found[0][0] == "not run"
+    assert "without --url" in found[0][1]
+    assert found[1] == ("survived", "")
     assert left == []
+
+
+def test_where_the_kills_met_the_runs_is_printed_and_what_was_not_as_it_must_be(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Kills(seed=7, wanted=3, made=3, histories=1, seconds=2.0)
+    found.landed.update({"at a COMMIT": 2, "starting": 1})
+    show_kills(found, Output(as_json=False, quiet=False))
+    found.problems.append("history 1: the data of main.ran differs")
+    show_kills(found, Output(as_json=False, quiet=False))
+
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines[:3] == ["kill -9, 3 times in 1 history, 2 s, seed 7", "    2  at a COMMIT", "    1  starting"]
+    assert lines[3].startswith("each ended with")
+    assert lines[-1] == "FAILED history 1: the data of main.ran differs"
 
 
 def test_runs_that_are_killed_end_as_one_that_nobody_disturbed(ground: Arena) -> None:
@@ -152,7 +168,11 @@ HARMS = [
     ("UPDATE main.account SET touched = 2 WHERE id = 3", "the data of main.account differs"),
     ("ALTER TABLE main.account ALTER COLUMN email DROP NOT NULL", "the catalog differs: column main account email"),
     ("ALTER TABLE main.entry OWNER TO postgres", "the last fingerprint in the journal is not that of the catalog"),
-    ("INSERT INTO main._yoyo_log SELECT 'x', migration_hash, migration_id, 'apply', '', '', now() FROM main._yoyo_migration", "(yoyo)"),
+    (
+        "INSERT INTO main._yoyo_log SELECT left(migration_hash, 36), migration_hash, migration_id, 'apply', '', '', now()"
+        " FROM main._yoyo_migration",
+        "(yoyo)",
+    ),
     (
         "INSERT INTO dbkit.progress (object, run, checksum, upper_bound) VALUES ('x', gen_random_uuid(), '', '')",
         "a cursor of a backfill is left",

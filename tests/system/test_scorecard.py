@@ -35,23 +35,22 @@ def test_the_scorecard_has_a_line_a_fault_and_a_line_of_totals(program: Scratch)
     assert lines[2:] == ["2 faults: 2 survived"]
 
 
-def test_its_json_says_what_must_be_true_and_where_the_kills_met_the_runs(program: Scratch) -> None:
-    found = program.run("--format", "json", "selftest", "22", "--kills", "2", "--seed", "7", code=0).document
+def test_its_json_says_what_must_be_true(program: Scratch) -> None:
+    found = program.run("--format", "json", "selftest", "22", code=0).document
 
     (row,) = found["faults"]
     assert {"number": 22, "verdict": "survived", "seen": ""}.items() <= row.items()
     assert row["must"]
     assert row["seconds"] > 0
-    assert {"seed": 7, "kills": 2, "problems": []}.items() <= found["kills"].items()
-    assert sum(found["kills"]["landed"].values()) == 2
+    assert found["kills"] is None
 
 
-def test_without_a_number_of_a_fault_kills_come_alone_and_the_drawn_seed_is_printed(program: Scratch) -> None:
-    out = program.run("selftest", "--kills", "1", code=0).out
+def test_kills_come_after_the_faults_and_say_where_they_met_the_runs(program: Scratch) -> None:
+    found = program.run("--format", "json", "selftest", "30", "--kills", "1", "--seed", "7", code=0).document
 
-    assert out.startswith("kill -9, 1 time in ")
-    assert ", seed " in out.splitlines()[0]
-    assert "faults" not in out
+    assert [row["number"] for row in found["faults"]] == [30]
+    assert {"seed": 7, "kills": 1, "histories": 1, "problems": []}.items() <= found["kills"].items()
+    assert sum(found["kills"]["landed"].values()) == 1
 
 
 def test_what_could_not_be_run_counts_as_failed_with_strict_alone(program: Scratch, empty: str) -> None:

@@ -37,7 +37,7 @@ def command(call: Invocation, faults: tuple[int, ...], kills: int, seed: int | N
     from dbkit.report.scorecard import as_document, show_kills, show_totals, show_verdict
     from dbkit.selftest import arena, chosen, kill_cycles, load_faults, run_faults
 
-    rows = chosen(load_faults(), faults) if faults or not kills else []
+    rows = chosen(load_faults(), faults)
     verdicts: list[Verdict] = []
     killed: Kills | None = None
     with call.output.progress("starting a server") as progress, arena(_settings(call), url) as place:

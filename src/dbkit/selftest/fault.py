@@ -92,5 +92,7 @@ def expect_not_in(part: Any, whole: Container[Any], what: str) -> None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, set):
+        value = sorted(value, key=str)
     text = repr(value.strip() if isinstance(value, str) else value)
     return text if len(text) <= 400 else f"{text[:400]} …"

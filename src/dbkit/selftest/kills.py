@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = (("migrate",), ("rollback", "main", "--to", "0005"), ("migrate",))
 LANES = 2
 AT_START = 0.2  # of the kills come before a run has a session
-LATEST = 0.8  # seconds after that
+SHARE = 8  # a moment lies within this part of the time that the history takes if nobody disturbs it
 
 
 @dataclass
@@ -52,12 +52,14 @@ def kill_cycles(arena: Arena, kills: int, seed: int, progress: Callable[[Kills],
     started = time.monotonic()
     with trial(arena, "straight") as made:
         prepare(made)
+        begun = time.monotonic()
         for command in COMMANDS:
             made.run(*command, code=0)
+        latest = (time.monotonic() - begun) / SHARE
         straight = remains(made)
     found = Kills(seed, kills)
     lanes = [
-        Lane(arena, straight, kills // LANES + (number < kills % LANES), random.Random(f"{seed}/{number}"), found, progress)  # noqa: S311 no secret
+        Lane(arena, straight, kills // LANES + (number < kills % LANES), random.Random(f"{seed}/{number}"), found, progress, latest)  # noqa: S311 no secret
         for number in range(LANES)
     ]
     with ThreadPoolExecutor(LANES) as pool:
@@ -82,6 +84,7 @@ class Lane:
     moments: random.Random
     found: Kills
     progress: Callable[[Kills], None]
+    latest: float
 
     def run(self) -> None:
         while self.left > 0:
@@ -109,7 +112,7 @@ class Lane:
         """Start a run and kill it, if it has not come to its end by then."""
         (since,) = looker.execute("SELECT clock_timestamp()").fetchone() or (None,)
         child = made.start(*command)
-        if self.left == 0 or not _comes_to_its_moment(child, looker, since, self.moments):
+        if self.left == 0 or not self._comes_to_its_moment(child, looker, since):
             made.ended(child, code=0)
             return False
         where = _where(looker, since)
@@ -121,16 +124,15 @@ class Lane:
             self.progress(self.found)
         return True
 
-
-def _comes_to_its_moment(child: subprocess.Popen[str], looker: psycopg.Connection[Any], since: object, moments: random.Random) -> bool:
-    """Wait for the moment at which the run is to be killed; return False where it has ended before."""
-    early, moment = moments.random() < AT_START, moments.random()
-    if early:
-        return _still_runs(child, moment * 0.4)
-    while not looker.execute(sql("where_it_is").encode(), {"since": since}).fetchone()[0]:  # type: ignore[index]
-        if not _still_runs(child, 0.01):
-            return False
-    return _still_runs(child, moment * LATEST)
+    def _comes_to_its_moment(self, child: subprocess.Popen[str], looker: psycopg.Connection[Any], since: object) -> bool:
+        """Wait for the moment at which the run is to be killed; return False where it has ended before."""
+        early, moment = self.moments.random() < AT_START, self.moments.random() * self.latest
+        if early:
+            return _still_runs(child, moment / 2)
+        while not looker.execute(sql("where_it_is").encode(), {"since": since}).fetchone()[0]:  # type: ignore[index]
+            if not _still_runs(child, 0.01):
+                return False
+        return _still_runs(child, moment)
 
 
 def _still_runs(child: subprocess.Popen[str], seconds: float) -> bool:

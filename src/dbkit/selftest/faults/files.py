@@ -49,15 +49,16 @@ def gone_or_renamed(trial: Trial) -> None:
     trial.refused(where="main/0002_b", says="has no file any more")
 
 
-@fault(18, "two branches bring the same number", "exit 2 names both files; the later one is given the next free number")
+@fault(18, "two branches bring the same number", "exit 2 names both files; `dbkit renumber` gives the later one the next free number")
 def same_number(trial: Trial) -> None:
     _applied(trial)
     trial.table("0003_left")
     trial.table("0003_right")
     refused = trial.refused(where="0003_right.sql:1", says="0003_left")
     expect_in("number", refused.text, "what to do")
-    helped = trial.run("new", "--help", code=0).text + trial.run("--help", code=0).text
-    expect_in("renumber", helped, "a command that gives the later one the next free number")
+    trial.run("renumber", "main", "0003_right", code=0)
+    trial.run("migrate", code=0)
+    expect(trial.applied(), ["0001_a", "0002_b", "0003_left", "0004_right"], "what was applied once it was renumbered")
 
 
 @fault(
