@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dbkit.postgres.server import Server
     from dbkit.source.files import Script
 
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
 # no such file, not supported, no such object, no such function: what a server says that lacks something
 LACKING = frozenset({"58P01", "0A000", "42704", "42883"})
 LZ4 = re.compile(r"(?i)\bCOMPRESSION\s+lz4\b")
@@ -61,7 +63,7 @@ def rebuild(database: Database, sources: Sources, server: Server, target: stand_
         own = stand_ins.offers(superuser)
         stand_ins.prepare_server(superuser, target, own)
         stand_ins.prepare_collations(superuser, target, own)
-        _ready_made(superuser, target, own, sources)
+        own = _ready_made(superuser, target, own, sources, here.schema)
     lenient = Lenient(database, copy, sources, target, own)
     try:
         migrate(copy, journal.Run(here.environment, None), lambda _event: None, sources=sources)
@@ -81,13 +83,22 @@ def _made_by_the_files(sources: Sources) -> set[str]:
     return {s.node.extname for text in candidates for s in parse(text) if s.kind == "create_extension_stmt"}
 
 
-def _ready_made(superuser: psycopg.Connection[tuple[Any, ...]], target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources) -> None:
-    """Install what an administrator installed on the target, where this server has it too."""
+def _ready_made(superuser: Connection, target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources, schema: str) -> stand_ins.Offers:
+    """Install what an administrator installed on the target, where this server has it too; return what the server really has."""
+    import psycopg
     from psycopg.sql import SQL, Identifier
 
-    wanted = {name for name in target.extensions if name in own.available} - _made_by_the_files(sources)
+    wanted = {name for name in target.extensions if target.extensions[name] != schema} - _made_by_the_files(sources)
+    refused = set()
     for name in sorted(wanted):
-        superuser.execute(SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(Identifier(name)))
+        place = Identifier(target.extensions[name])
+        superuser.execute(SQL("CREATE SCHEMA IF NOT EXISTS {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(place))
+        if name in own.available:
+            try:
+                superuser.execute(SQL("CREATE EXTENSION {} SCHEMA {} CASCADE").format(Identifier(name), place))
+            except psycopg.Error:
+                refused.add(name)  # one that has to be preloaded, or fixes its schema: it is stood in for
+    return replace(own, available=own.available - refused)
 
 
 class Lenient:
@@ -119,8 +130,8 @@ class Lenient:
 
     def _script(
         self,
-        connection: psycopg.Connection[tuple[Any, ...]],
-        superuser: psycopg.Connection[tuple[Any, ...]],
+        connection: Connection,
+        superuser: Connection,
         script: Script,
         *,
         transactional: bool,
@@ -136,8 +147,8 @@ class Lenient:
 
     def _statement(
         self,
-        connection: psycopg.Connection[tuple[Any, ...]],
-        superuser: psycopg.Connection[tuple[Any, ...]],
+        connection: Connection,
+        superuser: Connection,
         script: Script,
         statement: Statement,
         *,
@@ -158,9 +169,7 @@ class Lenient:
                 names = frozenset(touched(statement, self.copy.target.schema))
                 self.left_out.append(LeftOut(str(script.origin(statement.line)), exc.diag.message_primary or str(exc), names))
 
-    def _stood_in(
-        self, connection: psycopg.Connection[tuple[Any, ...]], superuser: psycopg.Connection[tuple[Any, ...]], statement: Statement
-    ) -> bool:
+    def _stood_in(self, connection: Connection, superuser: Connection, statement: Statement) -> bool:
         """Put a stand-in where the statement failed; say whether there is one."""
         import psycopg
         from psycopg.sql import SQL, Identifier
@@ -186,7 +195,7 @@ class Lenient:
             return True
         return False
 
-    def _install(self, superuser: psycopg.Connection[tuple[Any, ...]], name: str, schema: str) -> None:
+    def _install(self, superuser: Connection, name: str, schema: str) -> None:
         if name in self.installed:
             return
         with self.original.connect("verify", default_transaction_read_only="on") as connection:
