@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dbkit.routines.order import created
-from dbkit.source.statements import Statement, needs_no_transaction, parse
+from dbkit.source.objections import needs_no_transaction
+from dbkit.source.statements import Statement, parse
 
 TODO = "-- TODO "
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.backfill import Position, Walk, forget
+from dbkit.migrate.baseline import texts
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, prepare, record_end, refuse_read_only
 from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
@@ -17,6 +18,7 @@ from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
 from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
+from dbkit.source.statements import in_blocks
 
 if TYPE_CHECKING:
     import psycopg
@@ -105,17 +107,19 @@ class Execution:
 
     def _in_transaction(self, planned: PlannedMigration) -> tuple[float | None, list[str]]:
         migration, dropped = planned.migration, list[str]()
+        script = migration.script
 
         def before() -> None:
-            dropped[:] = clear_the_way(self.work.connection, list(planned.statements), self.deployed)
+            found = in_blocks(script.blocks()) if script.is_large else planned.statements
+            dropped[:] = clear_the_way(self.work.connection, found, self.deployed)
 
         seconds = self.work.persist(
             migration.id,
             lambda: run_in_transaction(
                 self.work.session,
                 name=migration.id,
-                text=migration.script.text,
-                source=migration.script,
+                text=None if script.is_large else script.text,
+                source=script,
                 before=before,
                 mark=lambda: self._mark(planned, dropped),
             ),
@@ -176,8 +180,7 @@ class Execution:
 
     def _mark(self, planned: PlannedMigration, dropped: list[str], end: Position | None = None) -> None:
         migration, work = planned.migration, self.work
-        detail: dict[str, Any] = {"irreversible": migration.irreversible} if migration.irreversible else {}
-        detail |= {"rows": end.rows, "chunks": end.chunks} if end else {}
+        detail: dict[str, Any] = {"rows": end.rows, "chunks": end.chunks} if end else {}
         journal.mark(work.connection, work.run, work.database.target.schema, migration.name, "apply")
         journal.append(
             work.connection,
@@ -185,11 +188,8 @@ class Execution:
             "applied",
             "migration",
             migration.id,
-            rendered=migration.script.text,
-            rollback=migration.rollback.text if migration.rollback else None,
-            checksum=token_hash(migration.script.text),
-            statement=len(planned.statements),
-            detail=detail or None,
+            statement=len(planned.statements) or None,
+            **texts(migration, detail),
         )
         for routine in dropped:
             journal.append(work.connection, work.run, "dropped", "routine", routine)

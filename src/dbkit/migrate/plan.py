@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
+from dbkit.migrate.check import check
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import RoutinePlan, plan_routines
 from dbkit.source import statements
-from dbkit.source.backfill import chunks
-from dbkit.source.checksum import text_hash, token_hash
 from dbkit.source.files import Migration, Routine, load_migrations, load_routines
-from dbkit.source.headers import ROLLBACK_HEADERS, boolean, read_headers
-from dbkit.source.lexer import ScriptSyntaxError
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,6 +30,13 @@ class PlannedMigration:
     migration: Migration
     statements: tuple[statements.Statement, ...]
     out_of_order: bool
+
+    @property
+    def measure(self) -> str:
+        """How much it is: statements; of a large file, which is not held in memory, megabytes."""
+        if self.migration.script.is_large:
+            return f"{self.migration.script.length / 1e6:.0f} MB"
+        return f"{len(self.statements)} statement{'' if len(self.statements) == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def make_plan(
         service=target.service,
         sources=sources,
         authority=found,
-        migrations=tuple(_planned(m, sources, later.get(m.id), target) for m in pending),
+        migrations=tuple(_planned(m, sources, later.get(m.id), target, found.major) for m in pending),
         routines=routines,
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
@@ -131,7 +135,7 @@ def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
     for entry in state.values():
         if entry.kind != "migration" or entry.event not in IS_APPLIED or entry.object in known:
             continue
-        twin = next((m for m in files if token_hash(m.script.text) == entry.checksum), None)
+        twin = next((m for m in files if m.script.checksum == entry.checksum), None)
         if twin:
             raise ConfigurationError(
                 f"applied migration {entry.object} was renamed to {twin.name}",
@@ -163,16 +167,16 @@ def _compare_applied(connection: psycopg.Connection[tuple[Any, ...]], files: lis
     cosmetic = []
     for migration in files:
         entry = state.get(migration.id)
-        if not entry or entry.event not in IS_APPLIED or entry.text_hash == text_hash(migration.script.text):
+        if not entry or entry.event not in IS_APPLIED or entry.text_hash == migration.script.digest:
             continue
-        if entry.checksum == token_hash(migration.script.text):
+        if entry.checksum == migration.script.checksum:
             cosmetic.append(migration.id)
             continue
-        before, _ = journal.stored(connection, migration.id)
+        before, _ = (None, None) if migration.script.is_large else journal.stored(connection, migration.id)
         raise ConfigurationError(
             f"{migration.id} was edited after it had been applied (on {entry.at:%Y-%m-%d %H:%M})",
-            where=_first_difference(migration, before or ""),
-            excerpt=_difference(before or "", migration.script.text),
+            where=_first_difference(migration, before),
+            excerpt=_difference(before, migration.script.text) if before is not None else None,
             hint=f"bring the old text back and write a new migration, or accept the new text: dbkit repair {_of(entry)} --reason …",
         )
     return cosmetic
@@ -185,7 +189,9 @@ def _difference(before: str, after: str) -> str:
     return "\n".join(list(lines)[:20])
 
 
-def _first_difference(migration: Migration, before: str) -> str:
+def _first_difference(migration: Migration, before: str | None) -> str:
+    if before is None:
+        return f"{migration.path}:1"
     for number, (old, new) in enumerate(zip(before.splitlines(), migration.script.text.splitlines(), strict=False), 1):
         if old != new:
             return str(migration.script.origin(number))
@@ -204,7 +210,7 @@ def _applied_after(files: list[Migration], state: Mapping[str, Entry]) -> dict[s
     return found
 
 
-def _planned(migration: Migration, sources: Sources, later: str | None, target: Target) -> PlannedMigration:
+def _planned(migration: Migration, sources: Sources, later: str | None, target: Target, server: int) -> PlannedMigration:
     if later and target.policy.out_of_order == "error":
         raise ConfigurationError(
             f"{migration.id} is not applied, but {later} after it is",
@@ -218,40 +224,7 @@ def _planned(migration: Migration, sources: Sources, later: str | None, target: 
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
     if migration.id not in sources.checked:
-        sources.checked[migration.id] = tuple(check(migration, "up", target.schema))
+        sources.checked[migration.id] = tuple(check(migration, "up", target.schema, server))
         if migration.rollback is not None:
-            check(migration, "down", target.schema)
+            check(migration, "down", target.schema, server)
     return PlannedMigration(migration, sources.checked[migration.id], bool(later))
-
-
-def check(migration: Migration, direction: Literal["up", "down"], schema: str) -> list[statements.Statement]:
-    """Parse one side of a migration and refuse what can't run; errors name the template's line."""
-    script = migration.script if direction == "up" else migration.rollback
-    assert script is not None  # noqa: S101 callers ask for a side that is there
-    text = statements.strip_restrict(script.text)
-    try:
-        parsed = statements.parse(text)
-    except ScriptSyntaxError as exc:
-        raise ConfigurationError(
-            exc.message, where=str(script.origin(exc.line)), hint=exc.hint, excerpt=statements.excerpt(text, exc.line)
-        ) from exc
-    if not parsed:
-        raise ConfigurationError("the file holds no statement", where=f"{script.path}:1", hint="delete it, or write what it is for")
-    transactional = migration.transactional and migration.backfill is None
-    if direction == "down":
-        transactional = is_transactional(script.text, str(script.path))
-    for objection in statements.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):
-        raise ConfigurationError(
-            objection.message,
-            where=str(script.origin(objection.line)),
-            hint=objection.hint,
-            excerpt=statements.excerpt(text, objection.line),
-        )
-    if direction == "up" and migration.backfill is not None:
-        chunks(parsed, migration.backfill, str(script.path))
-    return parsed
-
-
-def is_transactional(rollback: str, where: str) -> bool:
-    """Say whether a rollback's text runs in one transaction: its own header decides. `where` is for errors."""
-    return boolean(read_headers(rollback, ROLLBACK_HEADERS, where), "transactional", default=True, where=where)

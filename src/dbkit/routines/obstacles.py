@@ -9,24 +9,30 @@ from dbkit.routines.order import created
 from dbkit.source.statements import Statement, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import psycopg
 
 
-def clear_the_way(connection: psycopg.Connection[tuple[Any, ...]], statements: list[Statement], deployed: Mapping[str, str]) -> list[str]:
+def clear_the_way(
+    connection: psycopg.Connection[tuple[Any, ...]], statements: Iterable[Statement], deployed: Mapping[str, str]
+) -> list[str]:
     """Drop the routines that depend on the relations which the statements drop or reshape.
 
     Works in the caller's transaction, as the owner; the deploy that follows makes them again.
     `deployed` has the texts of the after-phase routines by id. Returns the ids of those dropped.
     """
-    ended = sorted({name for statement in statements for name in dropped_relations(statement)})
-    reshaped = sorted({name for statement in statements for name in reshaped_relations(statement)})
+    ended, reshaped = set[str](), set[str]()
+    for statement in statements:
+        ended.update(dropped_relations(statement))
+        reshaped.update(reshaped_relations(statement))
     if not ended and not reshaped:
         return []
     owners = _owners(deployed)
     dropped: list[str] = []
-    for kind, identity, name in connection.execute(sql("dependents").encode(), {"ended": ended, "reshaped": reshaped}).fetchall():
+    for kind, identity, name in connection.execute(
+        sql("dependents").encode(), {"ended": sorted(ended), "reshaped": sorted(reshaped)}
+    ).fetchall():
         routine = owners.get(name)
         if routine is None:
             continue  # not ours: the server's own error names it

@@ -15,7 +15,8 @@ from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.roles import prepare_cluster
 from dbkit.postgres.throwaway import settings_for, throwaway_server
 from dbkit.source import headers
-from dbkit.source.files import Routine, Script, load_migrations
+from dbkit.source.files import Routine, load_migrations
+from dbkit.source.script import Script
 from dbkit.verify.compare import Difference, compare
 
 if TYPE_CHECKING:
