@@ -18,7 +18,6 @@ from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import clear_the_way, deploy, deployed_after
 from dbkit.source.backfill import chunks
 from dbkit.source.checksum import token_hash
-from dbkit.source.statements import in_blocks
 
 if TYPE_CHECKING:
     import psycopg
@@ -110,8 +109,7 @@ class Execution:
         script = migration.script
 
         def before() -> None:
-            found = in_blocks(script.blocks()) if script.is_large else planned.statements
-            dropped[:] = clear_the_way(self.work.connection, found, self.deployed)
+            dropped[:] = clear_the_way(self.work.connection, planned.statements, self.deployed)
 
         seconds = self.work.persist(
             migration.id,

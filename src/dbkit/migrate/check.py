@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from dbkit.errors import ConfigurationError
+from dbkit.routines import takes_away
 from dbkit.source import objections, statements
 from dbkit.source.backfill import chunks
 from dbkit.source.blocks import Block
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 def check(migration: Migration, direction: Literal["up", "down"], schema: str, server: int = 0) -> list[statements.Statement]:
     """Parse one side of a migration and refuse what can't run; errors name the template's line.
 
-    `server` is the server's major version: what it may know and the parser does not is left to it. Of a large script no
-    statement is kept.
+    `server` is the server's major version: what it may know and the parser does not is left to it. Of a large script only the
+    statements are returned that routines may stand in the way of.
     """
     script = migration.script if direction == "up" else migration.rollback
     assert script is not None  # noqa: S101 callers ask for a side that is there
@@ -49,7 +50,8 @@ def check(migration: Migration, direction: Literal["up", "down"], schema: str, s
         for objection in objections.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):
             raise _refused(script, block, objection.line, objection.message, objection.hint)
         holds_any = bool(parsed) or script.is_large
-        kept += [] if script.is_large else parsed
+        found = list(statements.at_line(parsed, block.line))
+        kept += [statement for statement in found if takes_away(statement)] if script.is_large else found
     if not holds_any:
         raise ConfigurationError("the file holds no statement", where=f"{script.path}:1", hint="delete it, or write what it is for")
     if direction == "up" and migration.backfill is not None:

@@ -11,6 +11,7 @@ from dbkit.postgres import script
 from dbkit.postgres.connect import server_error
 from dbkit.postgres.session import Session, end
 from dbkit.source import statements
+from dbkit.source.checksum import Tokens
 
 if TYPE_CHECKING:
     import psycopg
@@ -44,7 +45,7 @@ def run_in_transaction(
         ending = f"{session.ending}; SELECT pg_current_xact_id_if_assigned()"
         if text is None:
             assert source is not None  # noqa: S101 a large text is a file's
-            script.send_blocks(connection, source.read_through())
+            script.send_blocks(connection, source.blocks(Tokens()))
         else:
             text = statements.strip_restrict(text)
             ending = f"{text}\n;{ending}"

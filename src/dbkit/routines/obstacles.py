@@ -59,6 +59,11 @@ def _trigger(statement: Statement) -> list[str]:
     return [f"{node.relation.schemaname}.{node.relation.relname}.{node.trigname}"]
 
 
+def takes_away(statement: Statement) -> bool:
+    """Say whether routines may stand in the way of a statement."""
+    return bool(dropped_relations(statement) or reshaped_relations(statement))
+
+
 def reshaped_relations(statement: Statement) -> list[str]:
     """Return the tables that lose a column or change a column's type."""
     import postgast

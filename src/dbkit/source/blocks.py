@@ -83,8 +83,7 @@ def blocks(chunks: Iterable[str]) -> Iterator[Block]:
     Raises ScriptSyntaxError for what is not terminated, at the line where it begins.
     """
     window = _Window(iter(chunks))
-    window.read()
-    while window.text:
+    while window.text or not window.is_last:
         end, rows_only, copies = _whole_statements(window)
         if not end:
             window.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from dbkit.source import lexer
 from dbkit.source.blocks import Block, blocks
@@ -36,31 +36,35 @@ def token_hash(text: str) -> str:
 
 def hash_blocks(chunks: Callable[[], Iterable[str]]) -> str:
     """Return the token hash of a text that comes in pieces."""
-    import postgast
-
     tokens = Tokens()
     try:
         for block in blocks(chunks()):
             tokens.add(block)
-    except (postgast.PgQueryError, lexer.ScriptSyntaxError):
-        return hash_chunks(["\x00", *chunks()])
-    return tokens.hexdigest()
+    except lexer.ScriptSyntaxError:
+        tokens.scans = False
+    return tokens.hexdigest() if tokens.scans else hash_chunks(chain(["\x00"], chunks()))
 
 
 class Tokens:
-    """The token hash of a script, block by block."""
+    """The token hash of a script, block by block; of no use where it does not scan."""
 
     def __init__(self) -> None:
+        self.scans = True
         self._digest = hashlib.sha256()
 
     def add(self, block: Block) -> None:
-        """Take the next block. Raises what the scanner raises."""
+        """Take the next block."""
+        import postgast
+
         text = block.text.encode()
         if block.kind == "data":
             self._digest.update(text + (b"\x00" if block.last else b""))
             return
-        simple = _SIMPLE.fullmatch(text) is not None
-        tokens = _simple_tokens(text) if simple else list(_tokens(text, bodies=True))
+        try:
+            tokens = _simple_tokens(text) or list(_tokens(text, bodies=True))
+        except postgast.PgQueryError:
+            self.scans = False
+            return
         self._digest.update(b"\x00".join([*tokens, b""]))
 
     def hexdigest(self) -> str:
@@ -75,13 +79,13 @@ _STRING = rb"'[^']*+(?:''[^']*+)*+'(?!\s*')"
 _NAME = rb'"[^"]*+(?:""[^"]*+)*+"(?!\s*")'
 _OPERATOR = rb"(?<![-+*/<>=~!@#%^&|`?:])(?:::|\|\||->>?|<=|>=|<>|!=|[-+*/<>=%])(?![-+*/<>=~!@#%^&|`?:])"
 _TOKEN = rb"|".join([_WORD, _NUMBER, _STRING, _NAME, _OPERATOR, rb"[,()\[\];]", rb"\.(?![0-9.])"])
-_SIMPLE = re.compile(rb"(?:[ \t\n\r\f\v]++|" + _TOKEN + rb")*+")
-_TOKENS = re.compile(_TOKEN)
+_SIMPLE = re.compile(rb"(" + _TOKEN + rb")|[^ \t\n\r\f\v]")
 
 
 def _simple_tokens(sql: bytes) -> list[bytes]:
-    """Return what `_tokens` returns."""
-    return [token if token[-1:] in {b"'", b'"'} else token.lower() for token in _TOKENS.findall(sql)]
+    """Return what `_tokens` returns, or nothing where the scanner has to be asked."""
+    tokens = _SIMPLE.findall(sql)
+    return [] if b"" in tokens else [token.lower() if token[0] > ord("9") else token for token in tokens]
 
 
 def _tokens(sql: bytes, *, bodies: bool) -> Iterator[bytes]:

@@ -49,9 +49,26 @@ class Script:
             return templates.read_chunks(self.path)
         return (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield whole statements and data. Raises ScriptSyntaxError."""
-        return blocks(self.chunks())
+    def blocks(self, tokens: Tokens | None = None) -> Iterator[Block]:
+        """Yield whole statements and data, and learn the digest on the way, with `tokens` the checksum too: a large file is not read again.
+
+        Raises ScriptSyntaxError, and ConfigurationError where the text is not the one that was read before.
+        """
+        seen = hashlib.sha256()
+
+        def chunks() -> Iterator[str]:
+            for chunk in self.chunks():
+                seen.update(chunk.encode())
+                yield chunk
+
+        for block in blocks(chunks()):
+            if tokens:
+                tokens.add(block)
+            yield block
+        if vars(self).setdefault("digest", seen.hexdigest()) != seen.hexdigest():
+            raise ConfigurationError("the file was changed while it was read", where=f"{self.path}:1", hint="run it again")
+        if tokens and tokens.scans:
+            vars(self)["checksum"] = tokens.hexdigest()
 
     @cached_property
     def length(self) -> int:
@@ -67,33 +84,6 @@ class Script:
     def checksum(self) -> str:
         """The hash of the text's tokens."""
         return hash_blocks(self.chunks)
-
-    def read_through(self) -> Iterator[Block]:
-        """Yield the blocks of a large script, and learn its checksum on the way: reading it once more would cost seconds.
-
-        Raises ConfigurationError at the end, where the text is not the one that was looked at before.
-        """
-        import postgast
-
-        seen, tokens = hashlib.sha256(), Tokens()
-
-        def chunks() -> Iterator[str]:
-            for chunk in self.chunks():
-                seen.update(chunk.encode())
-                yield chunk
-
-        scans = True
-        for block in blocks(chunks()):
-            try:
-                if scans:
-                    tokens.add(block)
-            except postgast.PgQueryError:
-                scans = False
-            yield block
-        if seen.hexdigest() != self.digest:
-            raise ConfigurationError("the file was changed while it was being sent", where=f"{self.path}:1", hint="run it again")
-        if scans:
-            vars(self)["checksum"] = tokens.hexdigest()
 
     @cached_property
     def origins(self) -> list[Origin]:
