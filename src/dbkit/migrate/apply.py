@@ -186,7 +186,7 @@ class Execution:
             "applied",
             "migration",
             migration.id,
-            statement=len(planned.statements) or None,
+            statement=None if migration.script.is_large else planned.checked.count,
             **texts(migration, detail),
         )
         for routine in dropped:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
-from dbkit.migrate.check import check
+from dbkit.migrate.check import Checked, check
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import RoutinePlan, plan_routines
-from dbkit.source import statements
 from dbkit.source.files import Migration, Routine, load_migrations, load_routines
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from dbkit.postgres.journal import Entry
     from dbkit.project.target import Target
+    from dbkit.source.statements import Statement
 
 IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
 
@@ -28,24 +28,29 @@ class PlannedMigration:
     """A migration that is not applied, and the statements that it would send."""
 
     migration: Migration
-    statements: tuple[statements.Statement, ...]
+    checked: Checked
     out_of_order: bool
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return self.checked.statements
 
     @property
     def measure(self) -> str:
         """How much it is: statements; of a large file, which is not held in memory, megabytes."""
         if self.migration.script.is_large:
             return f"{self.migration.script.length / 1e6:.0f} MB"
-        return f"{len(self.statements)} statement{'' if len(self.statements) == 1 else 's'}"
+        count = self.checked.count
+        return f"{count} statement{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a service, rendered for the roles of a server; `checked` remembers the statements of each that was looked at."""
+    """The files of a service, rendered for the roles of a server; `checked` remembers each that was looked at."""
 
     migrations: tuple[Migration, ...]
     routines: tuple[Routine, ...]
-    checked: dict[str, tuple[statements.Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
+    checked: dict[str, Checked] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +229,7 @@ def _planned(migration: Migration, sources: Sources, later: str | None, target: 
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
     if migration.id not in sources.checked:
-        sources.checked[migration.id] = tuple(check(migration, "up", target.schema, server))
+        sources.checked[migration.id] = check(migration, "up", target.schema, server)
         if migration.rollback is not None:
             check(migration, "down", target.schema, server)
     return PlannedMigration(migration, sources.checked[migration.id], bool(later))

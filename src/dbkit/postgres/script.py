@@ -9,7 +9,7 @@ from dbkit.errors import DbkitError
 from dbkit.postgres.connect import server_error
 from dbkit.source import statements
 from dbkit.source.blocks import Block, blocks
-from dbkit.source.lexer import MAY_COPY
+from dbkit.source.lexer import may_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from psycopg.waiting import Ready, Wait
 
     from dbkit.source.script import Script
+
+
+SYNTAX = "42601"  # found before the first statement of a message runs
 
 
 class ScriptError(Exception):
@@ -55,7 +58,8 @@ def explain(
     """
     if text is None:
         line = exc.line or _line_in_block(exc)
-        place, shown = f" in statement {exc.done + 1}", statements.excerpt(exc.block.text, line, begins=exc.block.line)
+        place = "" if exc.cause.sqlstate == SYNTAX else f" in statement {exc.done + 1}"
+        shown = statements.excerpt(exc.block.text, line, begins=exc.block.line)
     else:
         parsed = statements.parse_known(text)
         line = exc.line or parsed[min(exc.done, len(parsed) - 1)].line
@@ -78,7 +82,7 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
     server unchanged. Raises ScriptError.
     """
-    results = send_blocks(connection, blocks([script]) if MAY_COPY.search(script) else [Block("sql", script, 1)])
+    results = send_blocks(connection, blocks([script]) if may_copy(script) else [Block("sql", script, 1)])
     value = results[-1].get_value(0, 0) if results and results[-1].ntuples else None
     return value.decode() if value is not None else None
 

@@ -31,8 +31,8 @@ _ROW = rf"{_SKIP}(?i:insert|update|delete|merge|select|values|with)\b"
 ROWS = re.compile(rf"(?:{_ROW}{_INSIDE}*+;)*+", re.VERBOSE | re.DOTALL)
 OTHERS = re.compile(rf"(?:{_SKIP}(?!(?i:create|copy)\b)(?=[A-Za-z]){_INSIDE}*+;)*+", re.VERBOSE | re.DOTALL)
 OPEN_ROW = re.compile(rf"{_ROW}{_INSIDE}*+(?:[eE]?'{_ESCAPED}\\?|'(?:[^']|'')*+|\"[^\"]*+)?+\Z", re.VERBOSE | re.DOTALL)
+END_OF_DATA = re.compile(r"\\\.\r?(?:\n|\Z)")
 RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict [A-Za-z0-9]+$")
-END_OF_DATA = re.compile(r"(?m)^\\\.\r?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +139,24 @@ def _data(window: _Window) -> Iterator[Block]:
     while "\n" not in window.text and not window.is_last:
         window.read()
     window.take(window.text.find("\n") + 1 or len(window.text))
-    while True:
-        closing = END_OF_DATA.search(window.text)
-        if closing and (closing.end() < len(window.text) or window.is_last):
-            line = window.line
-            yield Block("data", window.take(closing.start()), line)
-            window.take(closing.end() - closing.start() + 1)
-            return
+    while not (closing := _end_of_data(window)):
         if window.is_last:
             raise ScriptSyntaxError("COPY … FROM stdin without an end of its data", copy, r"close the data with a line \.")
-        end = window.text.rfind("\n") + 1
+        line, end = window.line, window.text.rfind("\n") + 1
         if end:
-            line = window.line
             yield Block("data", window.take(end), line, last=False)
         window.read()
+    line = window.line
+    yield Block("data", window.take(closing.start()), line)
+    window.take(closing.end() - closing.start())
+
+
+def _end_of_data(window: _Window) -> re.Match[str] | None:
+    r"""Find the line `\.`, if the window has all of it."""
+    position = window.text.find("\\.")
+    while position >= 0:
+        closing = END_OF_DATA.match(window.text, position)
+        if closing and (not position or window.text[position - 1] == "\n") and (closing.group().endswith("\n") or window.is_last):
+            return closing
+        position = window.text.find("\\.", position + 1)
+    return None

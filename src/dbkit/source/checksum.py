@@ -79,13 +79,14 @@ _STRING = rb"'[^']*+(?:''[^']*+)*+'(?!\s*')"
 _NAME = rb'"[^"]*+(?:""[^"]*+)*+"(?!\s*")'
 _OPERATOR = rb"(?<![-+*/<>=~!@#%^&|`?:])(?:::|\|\||->>?|<=|>=|<>|!=|[-+*/<>=%])(?![-+*/<>=~!@#%^&|`?:])"
 _TOKEN = rb"|".join([_WORD, _NUMBER, _STRING, _NAME, _OPERATOR, rb"[,()\[\];]", rb"\.(?![0-9.])"])
+NINE = ord("9")
 _SIMPLE = re.compile(rb"(" + _TOKEN + rb")|[^ \t\n\r\f\v]")
 
 
 def _simple_tokens(sql: bytes) -> list[bytes]:
     """Return what `_tokens` returns, or nothing where the scanner has to be asked."""
     tokens = _SIMPLE.findall(sql)
-    return [] if b"" in tokens else [token.lower() if token[0] > ord("9") else token for token in tokens]
+    return [] if b"" in tokens else [token.lower() if token[0] > NINE else token for token in tokens]
 
 
 def _tokens(sql: bytes, *, bodies: bool) -> Iterator[bytes]:

@@ -104,7 +104,8 @@ def read_chunks(path: Path, size: int = 1 << 18) -> Iterator[str]:
         line += text.count("\n")
         text = held + text
         held = "\r" if text.endswith("\r") and data else ""
-        yield (text[:-1] if held else text).replace("\r\n", "\n")
+        text = text[:-1] if held else text
+        yield text.replace("\r\n", "\n") if "\r" in text else text
 
 
 def _bytes(path: Path, size: int) -> Iterator[bytes]:
