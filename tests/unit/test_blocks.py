@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dbkit.source import checksum
 from dbkit.source.blocks import BLOCK, Block, blocks
-from dbkit.source.lexer import Piece, ScriptSyntaxError, pieces
+from dbkit.source.lexer import ScriptSyntaxError, pieces
 
 STATEMENTS = [
     "INSERT INTO t VALUES (1, 'a;b', E'it\\'s; \\\\', \"a;b\"\"\", $1, 2.50, -1);\n",
@@ -52,15 +52,15 @@ def content(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 @given(scripts, st.integers(1, 40))
 def test_blocks_are_the_script_wherever_its_chunks_end(script: str, size: int) -> None:
-    statements = [(part.kind, part.text) for block in blocks(cut(script, size)) for part in _statements(block)]
+    statements = [part for block in blocks(cut(script, size)) for part in _statements(block)]
 
     assert content(statements) == content([(piece.kind, piece.text) for piece in pieces(script)])
 
 
-def _statements(block: Block) -> list[Block] | list[Piece]:
+def _statements(block: Block) -> list[tuple[str, str]]:
     if block.kind == "data":
-        return [block]
-    return [piece for piece in pieces(block.text + ("\n\\.\n" if block.copies else "")) if piece.kind == "sql"]
+        return [(block.kind, block.text)]
+    return [(piece.kind, piece.text) for piece in pieces(block.text + ("\n\\.\n" if block.copies else "")) if piece.kind == "sql"]
 
 
 @given(scripts, st.integers(1, 40))

@@ -95,6 +95,8 @@ def _remark(call: Invocation, place: Database, plan: Plan) -> None:
     """Say what the run noticed and left alone."""
     if place.target.policy.out_of_order == "warn":
         for planned in plan.migrations:
+            if planned.gap:
+                call.output.note(f"{place.service}: warning: no migration has the number {planned.gap}", style="yellow")
             if planned.out_of_order:
                 call.output.note(f"{place.service}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
@@ -159,7 +161,8 @@ def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str
         with place.connect("plan") as connection:
             plan = make_plan(place, connection, to=to)
         for planned in plan.migrations:
-            note = f"{planned.measure}{', out of order' if planned.out_of_order else ''}"
+            remarks = ["out of order"] * planned.out_of_order + [f"{planned.gap} is missing"] * bool(planned.gap)
+            note = ", ".join([planned.measure, *remarks])
             call.output.event(place.service, "pending", planned.migration.name, note=note)
         pending = [planned.migration.id for planned in plan.migrations]
         routines = [routine.id for routine in (*plan.routines.before, *plan.routines.after)]

@@ -11,7 +11,7 @@ from dbkit.migrate.check import Checked, check
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import RoutinePlan, plan_routines
-from dbkit.source.files import Migration, Routine, load_migrations, load_routines
+from dbkit.source.files import Migration, Routine, gaps, load_migrations, load_routines
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,11 +25,12 @@ IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedMigration:
-    """A migration that is not applied, and the statements that it would send."""
+    """A migration that is not applied, and the statements that it would send; `gap` is the number that is missing before it."""
 
     migration: Migration
     checked: Checked
     out_of_order: bool
+    gap: str
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -95,6 +96,7 @@ def make_plan(
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
     later = _applied_after(files, state)
+    missing = _gaps(files, state)
     routines = plan_routines(list(sources.routines), state, found.major)
     if len(pending) < len(unapplied):
         routines = replace(routines, after=())
@@ -102,7 +104,7 @@ def make_plan(
         service=target.service,
         sources=sources,
         authority=found,
-        migrations=tuple(_planned(m, sources, later.get(m.id), target, found.major) for m in pending),
+        migrations=tuple(_planned(m, sources, later.get(m.id), missing.get(m.id, ""), target, found.major) for m in pending),
         routines=routines,
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
@@ -215,12 +217,25 @@ def _applied_after(files: list[Migration], state: Mapping[str, Entry]) -> dict[s
     return found
 
 
-def _planned(migration: Migration, sources: Sources, later: str | None, target: Target, server: int) -> PlannedMigration:
+def _gaps(files: list[Migration], state: Mapping[str, Entry]) -> dict[str, str]:
+    """Return for each migration the first number that is missing before it, those left out that the journal knows of."""
+    known = {int(number) for entry in state.values() if (number := entry.object.partition("/")[2].partition("_")[0]).isdigit()}
+    found = {name: [number for number in numbers if number not in known] for name, numbers in gaps(files).items()}
+    return {name: f"{numbers[0]:04}" for name, numbers in found.items() if numbers}
+
+
+def _planned(migration: Migration, sources: Sources, later: str | None, gap: str, target: Target, server: int) -> PlannedMigration:
     if later and target.policy.out_of_order == "error":
         raise ConfigurationError(
             f"{migration.id} is not applied, but {later} after it is",
             where=f"{migration.path}:1",
             hint="give it the next free number, or allow it with `out_of_order` under [migrate] in dbkit.toml",
+        )
+    if gap and target.policy.out_of_order == "error":
+        raise ConfigurationError(
+            f"no migration has the number {gap}, and {migration.id} comes after it",
+            where=f"{migration.path}:1",
+            hint="is a file missing here? else give this one the number, or allow gaps with `out_of_order` under [migrate] in dbkit.toml",
         )
     if migration.rollback is None and migration.irreversible is None:
         raise ConfigurationError(
@@ -232,4 +247,4 @@ def _planned(migration: Migration, sources: Sources, later: str | None, target: 
         sources.checked[migration.id] = check(migration, "up", target.schema, server)
         if migration.rollback is not None:
             check(migration, "down", target.schema, server)
-    return PlannedMigration(migration, sources.checked[migration.id], bool(later))
+    return PlannedMigration(migration, sources.checked[migration.id], bool(later), gap)
