@@ -292,6 +292,32 @@ def test_a_script_that_ended_the_transaction_is_never_marked(connection: Connect
     assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
+@pytest.mark.parametrize(
+    ("script", "left", "said"),
+    [
+        ("CREATE TABLE main.a ();\nCOMMIT;\nCREATE TABLE main.b ();", {"a", "b"}, "statement 2 ended dbkit's transaction"),
+        ("CREATE TABLE main.a ();\nCOMMIT;\nCREATE TABLE main.b ();\nSELECT 1 / 0;", {"a"}, "and not marked; statement 4 failed"),
+        ("CREATE TABLE main.a ();\nROLLBACK;\nCREATE TABLE main.b ();", {"b"}, "ended dbkit's transaction"),
+    ],
+)
+def test_a_commit_that_gets_through_stops_the_run_and_the_journal_says_up_to_where(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, script: str, left: set[str], said: str
+) -> None:
+    from dbkit.source import objections
+
+    monkeypatch.setattr(objections, "objections", lambda *_, **__: [])  # as if it were hidden from the parser
+    scratch.migration("0001_a", script)
+    scratch.migration("0002_b", "CREATE TABLE main.never ();")
+
+    error = failure(scratch)
+
+    assert said in error.message
+    assert "nothing of it was applied" not in f"{error.hint}"
+    assert scratch.tables() == left
+    assert scratch.events() == [("failed", "0001_a")]
+    assert said in scratch.value("SELECT detail ->> 'message' FROM dbkit.journal WHERE event = 'failed'")
+
+
 def test_an_error_names_the_templates_line_the_state_the_servers_hint_and_shows_the_place(scratch: Scratch) -> None:
     scratch.write(
         "schemas/_shared/macros.sql.j2",
@@ -331,15 +357,34 @@ def test_the_servers_own_hint_is_passed_on(scratch: Scratch) -> None:
     assert (error.hint, error.sqlstate) == ("try the other way", "SH001")
 
 
-def test_an_enum_label_used_in_its_own_transaction_fails_as_a_whole(scratch: Scratch) -> None:
-    scratch.migration("0001_a", "CREATE TYPE main.e AS ENUM ('a');")
-    scratch.migration("0002_b", "ALTER TYPE main.e ADD VALUE 'b';\nSELECT 'b'::main.e;")
+def test_an_enum_label_used_in_its_own_transaction_is_refused_where_the_text_shows_it(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TYPE main.e AS ENUM ('a');\nCREATE TABLE main.t (e main.e);")
+    scratch.migration("0002_b", "ALTER TYPE main.e ADD VALUE 'b';\nINSERT INTO main.t VALUES ('b'::main.e);")
 
     error = failure(scratch)
 
-    assert error.sqlstate == "55P04"
-    assert error.where == f"{scratch.root}/migrations/main/0002_b.sql:2"
+    assert (error.exit_code, error.where) == (2, f"{scratch.root}/migrations/main/0002_b.sql:2")
+    assert "the label 'b' of e, added in line 1, can't be used before its transaction is over" in error.message
+    assert scratch.value("SELECT to_regnamespace('main') IS NULL")
+
+
+def test_an_enum_label_used_in_its_own_transaction_fails_as_a_whole_where_only_the_server_sees_it(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TYPE main.e AS ENUM ('a');\nCREATE TABLE main.t (e main.e);")
+    scratch.migration("0002_b", "ALTER TYPE main.e ADD VALUE 'b';\nINSERT INTO main.t VALUES ('b');")
+
+    error = failure(scratch)
+
+    assert (error.sqlstate, error.where) == ("55P04", f"{scratch.root}/migrations/main/0002_b.sql:2")
+    assert error.hint is not None
     assert scratch.column("SELECT enumlabel FROM pg_enum") == ["a"]
+
+
+def test_a_label_of_a_type_made_in_the_same_file_is_of_use_at_once(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TYPE main.e AS ENUM ('a');\nALTER TYPE main.e ADD VALUE 'b';\nSELECT 'b'::main.e;")
+
+    scratch.migrate()
+
+    assert scratch.states() == {"0001_a": "applied"}
 
 
 def test_a_dump_with_restrict_lines_fails_with_its_own_error(scratch: Scratch) -> None:

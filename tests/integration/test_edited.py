@@ -109,10 +109,11 @@ def test_a_renamed_migration_is_recognised_by_its_text(applied: Scratch) -> None
 
 
 def late(scratch: Scratch, policy: str) -> None:
-    scratch.describe(more=f'[migrate]\nout_of_order = "{policy}"\n')
+    scratch.describe(more='[migrate]\nout_of_order = "allow"\n')
     scratch.migration("0001_a", "CREATE TABLE main.a ();")
     scratch.migration("0003_c", "CREATE TABLE main.c ();")
     scratch.migrate()
+    scratch.describe(more=f'[migrate]\nout_of_order = "{policy}"\n')
     scratch.migration("0002_b", "CREATE TABLE main.b ();")
 
 
@@ -142,6 +143,57 @@ def test_a_late_migration_is_warned_of_under_the_policy_warn_only(scratch: Scrat
 
     assert "0002_b" in warned.err
     assert "out of order" in warned.err
+
+
+def gap(scratch: Scratch, policy: str) -> None:
+    scratch.describe(more=f'[migrate]\nout_of_order = "{policy}"\n')
+    scratch.migration("0001_a", "CREATE TABLE main.a ();")
+    scratch.migration("0002_b", "CREATE TABLE main.b ();")
+    scratch.migration("0004_d", "CREATE TABLE main.d ();")
+
+
+def test_a_gap_in_consecutive_numbers_is_an_error_by_default(scratch: Scratch) -> None:
+    gap(scratch, "error")
+
+    error = refusal(scratch)
+
+    assert error.message == "no migration has the number 0003, and main/0004_d comes after it"
+    assert error.where == f"{scratch.root}/migrations/main/0004_d.sql:1"
+    assert scratch.value("SELECT to_regnamespace('main') IS NULL")
+    scratch.migrate(to="0002")  # what comes before it is not held up
+    assert scratch.tables() == {"a", "b"}
+
+
+def test_a_gap_is_warned_of_or_passed_over_where_the_policy_says_so(scratch: Scratch) -> None:
+    gap(scratch, "warn")
+    assert "0003 is missing" in scratch.run("migrate", "--dry-run", code=0).out
+    assert "no migration has the number 0003" in scratch.run("migrate", code=0).err
+
+    scratch.migration("0006_f", "CREATE TABLE main.f ();")
+    scratch.describe(more='[migrate]\nout_of_order = "allow"\n')
+    assert "0005" not in scratch.run("migrate", code=0).err
+    assert scratch.tables() == {"a", "b", "d", "f"}
+
+
+def test_a_gap_that_the_journal_knows_of_is_none(applied: Scratch) -> None:
+    for suffix in ("sql", "rollback.sql"):
+        (applied.root / f"migrations/main/0002_b.{suffix}").unlink()
+    applied.run("repair", "main", "0002_b", "--reason", "never needed", "--yes", code=0)
+    applied.migration("0003_c", "CREATE TABLE main.c ();")
+
+    applied.migrate()
+
+    assert applied.states() == {"0001_a": "applied", "0003_c": "applied"}
+
+
+@pytest.mark.parametrize("numbers", [("0010", "0020", "0030"), ("20260101", "20260214", "20260301"), ("0001", "0002", "0100")])
+def test_numbers_that_are_not_consecutive_have_no_gaps(scratch: Scratch, numbers: tuple[str, ...]) -> None:
+    for number in numbers:
+        scratch.migration(f"{number}_a", f"CREATE TABLE main.a{number} ();")
+
+    scratch.migrate()
+
+    assert len(scratch.tables()) == len(numbers)
 
 
 def test_a_pending_migration_may_be_edited_freely(applied: Scratch) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dbkit.source.lexer import ScriptSyntaxError
-from dbkit.source.statements import Objection, excerpt, objections, parse, strip_restrict
+from dbkit.source.objections import Objection, objections
+from dbkit.source.statements import excerpt, parse, strip_restrict
 
 NONE: frozenset[str] = frozenset()
 

@@ -181,6 +181,8 @@ def _remark(call: Invocation, place: Database, plan: Plan, *, pruned: bool) -> N
     """Say what the run noticed and left alone."""
     if place.target.policy.out_of_order == "warn":
         for planned in plan.migrations:
+            if planned.gap:
+                call.output.note(f"{place.service}: warning: no migration has the number {planned.gap}", style="yellow")
             if planned.out_of_order:
                 call.output.note(f"{place.name}: warning: {planned.migration.name} was applied out of order", style="yellow")
     for name in plan.cosmetic:
@@ -250,8 +252,8 @@ def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrit
         with place.connect("plan") as connection:
             plan = make_plan(place, connection, to=to, overwrite=overwrite)
         for planned in plan.migrations:
-            note = f"{_count(len(planned.statements), 'statement')}{', out of order' if planned.out_of_order else ''}"
-            call.output.event(place.name, "pending", planned.migration.name, note=note)
+            remarks = ["out of order"] * planned.out_of_order + [f"{planned.gap} is missing"] * bool(planned.gap)
+            call.output.event(place.name, "pending", planned.migration.name, note=", ".join([planned.measure, *remarks]))
         for baseline in plan.recognised:
             call.output.event(place.name, "pending", baseline.name, note="what it squashes is applied: it is marked, not run")
         pending = [migration.id for migration in (*plan.recognised, *(planned.migration for planned in plan.migrations))]

@@ -71,7 +71,7 @@ def _show(call: Invocation, place: Database | Store, to: str | None, steps: int 
         undos = plan_rollback(place, connection, to=to, steps=steps)
     for undo in undos:
         call.output.line(f"-- {undo.id}", style="bold")
-        call.output.line(undo.text)
+        call.output.line(undo.shown)
     return undos
 
 

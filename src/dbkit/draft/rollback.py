@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from dbkit.draft.alter import alter_undone, objects_added
 from dbkit.draft.names import dotted, granted, named, relation
-from dbkit.source.statements import Statement, needs_no_transaction, parse
+from dbkit.source.objections import needs_no_transaction
+from dbkit.source.statements import Statement, parse
 from dbkit.source.templates import identifier
 
 TODO = "-- TODO "

@@ -11,11 +11,12 @@ from typing import Any
 from dbkit.errors import ConfigurationError
 from dbkit.layouts.steps import Step, Text
 from dbkit.routines.order import created
-from dbkit.source import lexer, statements
+from dbkit.source import lexer, objections, statements
 from dbkit.source.checksum import token_hash
 from dbkit.source.headers import MIGRATION_HEADERS, ROLLBACK_HEADERS, ROUTINE_HEADERS, read_headers
 from dbkit.source.lexer import ScriptSyntaxError
-from dbkit.source.statements import Statement, needs_no_transaction, runs_bare, strip_restrict
+from dbkit.source.objections import dropped_schemas, needs_no_transaction, runs_bare
+from dbkit.source.statements import Statement, strip_restrict
 
 CODE = """\
 -- irreversible: a step in code stood here; write its way back together with its SQL
@@ -123,8 +124,8 @@ class _Script:
     def makes_roles(self) -> bool:
         return len(self.objections(frozenset())) > len(self.objections(frozenset({"roles"})))
 
-    def objections(self, allow: frozenset[str]) -> list[statements.Objection]:
-        return statements.objections(self.parsed, schema=self.place.schema, transactional=self.transactional, allow=allow)
+    def objections(self, allow: frozenset[str]) -> list[objections.Objection]:
+        return objections.objections(self.parsed, schema=self.place.schema, transactional=self.transactional, allow=allow)
 
     def file(self, path: Path, lines: list[str], known: tuple[str, ...]) -> File:
         """Put our headers before the text, and look at the whole as `dbkit migrate` will."""
@@ -230,7 +231,7 @@ def _leave_out(pieces: list[_Piece], schema: str) -> Iterator[str]:
             case "create_schema_stmt" if node.schemaname == schema and not node.schema_elts:
                 piece.leave_out()
                 yield f"CREATE SCHEMA {schema} taken away: dbkit makes it"
-            case "drop_stmt" if statements.dropped_schemas(node) == [schema]:
+            case "drop_stmt" if dropped_schemas(node) == [schema]:
                 piece.leave_out()
                 yield f"DROP SCHEMA {schema} taken away: dbkit keeps it"
             case "variable_set_stmt" if DEFAULT_STRINGS.fullmatch(piece.statement.text):

@@ -13,7 +13,8 @@ from dbkit.lint.parsed import Sql
 from dbkit.project.manifest import Project
 from dbkit.project.reference import shared_folders
 from dbkit.source import files, templates
-from dbkit.source.files import Migration, Script
+from dbkit.source.files import Migration
+from dbkit.source.script import Script
 
 
 @dataclass(frozen=True, slots=True, eq=False)

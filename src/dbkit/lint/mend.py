@@ -22,8 +22,8 @@ from dbkit.lint.selection import Selection
 from dbkit.project.manifest import Project
 from dbkit.source import templates
 from dbkit.source.checksum import token_hash
-from dbkit.source.files import Script
 from dbkit.source.lexer import ScriptSyntaxError
+from dbkit.source.script import Script
 
 
 @dataclass(frozen=True, slots=True)

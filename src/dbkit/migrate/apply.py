@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.backfill import Position, Walk, forget
-from dbkit.migrate.baseline import recognise
+from dbkit.migrate.baseline import recognise, texts
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, prepare, record_end, refuse_read_only
 from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
@@ -187,6 +187,7 @@ class Execution:
 
     def _in_transaction(self, planned: PlannedMigration) -> tuple[float | None, list[str]]:
         migration, dropped = planned.migration, list[str]()
+        script = migration.script
 
         def before() -> None:
             dropped[:] = self.obstacles.clear(self.work.connection, planned.statements, migration.id)
@@ -199,8 +200,8 @@ class Execution:
             lambda: run_in_transaction(
                 self.work.session,
                 name=migration.id,
-                text=migration.script.text,
-                source=migration.script,
+                text=None if script.is_large else script.text,
+                source=script,
                 before=before,
                 after=after,
                 mark=lambda: self._mark(planned, dropped),
@@ -270,8 +271,7 @@ class Execution:
 
     def _mark(self, planned: PlannedMigration, dropped: list[str], end: Position | None = None) -> None:
         migration, work = planned.migration, self.work
-        detail: dict[str, Any] = {"irreversible": migration.irreversible} if migration.irreversible else {}
-        detail |= {"rows": end.rows, "chunks": end.chunks} if end else {}
+        detail: dict[str, Any] = {"rows": end.rows, "chunks": end.chunks} if end else {}
         journal.mark(work.connection, work.run, work.database.target.schema, migration.name, "apply")
         journal.append(
             work.connection,
@@ -279,11 +279,8 @@ class Execution:
             "applied",
             "migration",
             migration.id,
-            rendered=migration.script.text,
-            rollback=migration.rollback.text if migration.rollback else None,
-            checksum=token_hash(migration.script.text),
-            statement=len(planned.statements),
-            detail=detail or None,
+            statement=None if migration.script.is_large else planned.checked.count,
+            **texts(migration, detail),
         )
         for routine in dropped:
             journal.append(work.connection, work.run, "dropped", "routine", routine)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
+from dbkit.migrate.check import check
 from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
-from dbkit.migrate.plan import check, find, is_applied
+from dbkit.migrate.plan import find, is_applied
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import authority
 from dbkit.postgres.session import open_watcher
-from dbkit.source.checksum import token_hash
 from dbkit.source.files import Migration, load_migrations
 
 if TYPE_CHECKING:
@@ -85,20 +85,33 @@ def recognise(work: Engine, migration: Migration) -> None:
     work.tell("recognised", migration.id, reason)
 
 
-def record(connection: psycopg.Connection[tuple[object, ...]], run: Run, event: str, migration: Migration, detail: dict[str, Any]) -> None:
-    """Write a migration's texts as they are now, under an event that leaves it applied."""
+def texts(migration: Migration, detail: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row of the journal keeps of a migration beside `detail`: its texts, or length and hash of a large one."""
+    script, rollback = migration.script, migration.rollback
+    if script.is_large:
+        detail = detail | {"stored": "no", "length": script.length}
+    if rollback and rollback.is_large:
+        detail = detail | {"rollback": {"stored": "no", "length": rollback.length, "hash": rollback.digest}}
     if migration.irreversible:
         detail = detail | {"irreversible": migration.irreversible}
     if migration.squashes:
         detail = detail | {"squashes": list(migration.squashes)}
+    return {
+        "rendered": None if script.is_large else script.text,
+        "rollback": rollback.text if rollback and not rollback.is_large else None,
+        "text_hash": script.digest,
+        "checksum": script.checksum,
+        "detail": detail or None,
+    }
+
+
+def record(connection: psycopg.Connection[tuple[object, ...]], run: Run, event: str, migration: Migration, detail: dict[str, Any]) -> None:
+    """Write a migration's texts as they are now, under an event that leaves it applied."""
     journal.append(
         connection,
         run,
         event,
         "migration",
         migration.id,
-        rendered=migration.script.text,
-        rollback=migration.rollback.text if migration.rollback else None,
-        checksum=token_hash(migration.script.text),
-        detail=detail,
+        **texts(migration, detail),
     )

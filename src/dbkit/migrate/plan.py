@@ -4,44 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
+from dbkit.migrate.check import Checked, check
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import RoutinePlan, plan_routines, touched
-from dbkit.source import statements
-from dbkit.source.backfill import chunks
-from dbkit.source.checksum import text_hash, token_hash
-from dbkit.source.files import Migration, Routine, load_migrations, load_routines
-from dbkit.source.headers import ROLLBACK_HEADERS, boolean, read_headers
-from dbkit.source.lexer import ScriptSyntaxError
+from dbkit.source.files import Migration, Routine, gaps, load_migrations, load_routines
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.journal import Entry
     from dbkit.project.target import Target
+    from dbkit.source.statements import Statement
 
 IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMigration:
-    """A migration that is not applied, and the statements that it would send."""
+    """A migration that is not applied, and the statements that it would send; `gap` is the number that is missing before it."""
 
     migration: Migration
-    statements: tuple[statements.Statement, ...]
+    checked: Checked
     out_of_order: bool
+    gap: str
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return self.checked.statements
+
+    @property
+    def measure(self) -> str:
+        """How much it is: statements; of a large file, which is not held in memory, megabytes."""
+        if self.migration.script.is_large:
+            return f"{self.migration.script.length / 1e6:.0f} MB"
+        count = self.checked.count
+        return f"{count} statement{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a service, rendered for the roles of a server; `checked` remembers the statements of each that was looked at."""
+    """The files of a service, rendered for the roles of a server; `checked` remembers each that was looked at."""
 
     migrations: tuple[Migration, ...]
     routines: tuple[Routine, ...]
-    checked: dict[str, tuple[statements.Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
+    checked: dict[str, Checked] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +109,14 @@ def make_plan(
     seen = touched(connection, target.service)
     overwritten = {suspect.routine for suspect in (*seen.changed, *seen.adopted)} if overwrite else set()
     routines = plan_routines(sources.routines, state, found.major, seen, schema=target.schema, overwritten=overwritten)
+    missing = _gaps(files, state)
     if len(pending) < len(unapplied):
         routines = replace(routines, after=())
     return Plan(
         service=target.service,
         sources=sources,
         authority=found,
-        migrations=tuple(_planned(m, sources, later.get(m.id), target) for m in pending),
+        migrations=tuple(_planned(m, sources, later.get(m.id), missing.get(m.id, ""), target, found.major) for m in pending),
         routines=routines,
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
@@ -197,7 +208,7 @@ def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
     for entry in state.values():
         if entry.kind != "migration" or entry.event not in IS_APPLIED or entry.object in known:
             continue
-        twin = next((m for m in files if token_hash(m.script.text) == entry.checksum), None)
+        twin = next((m for m in files if m.script.checksum == entry.checksum), None)
         if twin:
             raise ConfigurationError(
                 f"applied migration {entry.object} was renamed to {twin.name}",
@@ -229,16 +240,16 @@ def _compare_applied(connection: psycopg.Connection[tuple[Any, ...]], files: lis
     cosmetic = []
     for migration in files:
         entry = state.get(migration.id)
-        if not entry or entry.event not in IS_APPLIED or entry.text_hash == text_hash(migration.script.text):
+        if not entry or entry.event not in IS_APPLIED or entry.text_hash == migration.script.digest:
             continue
-        if entry.checksum == token_hash(migration.script.text):
+        if entry.checksum == migration.script.checksum:
             cosmetic.append(migration.id)
             continue
-        before, _ = journal.stored(connection, migration.id)
+        before, _ = (None, None) if migration.script.is_large else journal.stored(connection, migration.id)
         raise ConfigurationError(
             f"{migration.id} was edited after it had been applied (on {entry.at:%Y-%m-%d %H:%M})",
-            where=_first_difference(migration, before or ""),
-            excerpt=_difference(before or "", migration.script.text),
+            where=_first_difference(migration, before),
+            excerpt=_difference(before, migration.script.text) if before is not None else None,
             hint=f"bring the old text back and write a new migration, or accept the new text: dbkit repair {_of(entry)} --reason …",
         )
     return cosmetic
@@ -251,7 +262,9 @@ def _difference(before: str, after: str) -> str:
     return "\n".join(list(lines)[:20])
 
 
-def _first_difference(migration: Migration, before: str) -> str:
+def _first_difference(migration: Migration, before: str | None) -> str:
+    if before is None:
+        return f"{migration.path}:1"
     for number, (old, new) in enumerate(zip(before.splitlines(), migration.script.text.splitlines(), strict=False), 1):
         if old != new:
             return str(migration.script.origin(number))
@@ -270,12 +283,25 @@ def _applied_after(files: list[Migration], state: Mapping[str, Entry]) -> dict[s
     return found
 
 
-def _planned(migration: Migration, sources: Sources, later: str | None, target: Target) -> PlannedMigration:
+def _gaps(files: list[Migration], state: Mapping[str, Entry]) -> dict[str, str]:
+    """Return for each migration the first number that is missing before it, those left out that the journal knows of."""
+    known = {int(number) for entry in state.values() if (number := entry.object.partition("/")[2].partition("_")[0]).isdigit()}
+    found = {name: [number for number in numbers if number not in known] for name, numbers in gaps(files).items()}
+    return {name: f"{numbers[0]:04}" for name, numbers in found.items() if numbers}
+
+
+def _planned(migration: Migration, sources: Sources, later: str | None, gap: str, target: Target, server: int) -> PlannedMigration:
     if later and target.policy.out_of_order == "error":
         raise ConfigurationError(
             f"{migration.id} is not applied, but {later} after it is",
             where=f"{migration.path}:1",
             hint="give it the next free number, or allow it with `out_of_order` under [migrate] in dbkit.toml",
+        )
+    if gap and target.policy.out_of_order == "error":
+        raise ConfigurationError(
+            f"no migration has the number {gap}, and {migration.id} comes after it",
+            where=f"{migration.path}:1",
+            hint="is a file missing here? else give this one the number, or allow gaps with `out_of_order` under [migrate] in dbkit.toml",
         )
     if migration.rollback is None and migration.irreversible is None:
         raise ConfigurationError(
@@ -284,40 +310,7 @@ def _planned(migration: Migration, sources: Sources, later: str | None, target: 
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
     if migration.id not in sources.checked:
-        sources.checked[migration.id] = tuple(check(migration, "up", target.schema))
+        sources.checked[migration.id] = check(migration, "up", target.schema, server)
         if migration.rollback is not None:
-            check(migration, "down", target.schema)
-    return PlannedMigration(migration, sources.checked[migration.id], bool(later))
-
-
-def check(migration: Migration, direction: Literal["up", "down"], schema: str) -> list[statements.Statement]:
-    """Parse one side of a migration and refuse what can't run; errors name the template's line."""
-    script = migration.script if direction == "up" else migration.rollback
-    assert script is not None  # noqa: S101 callers ask for a side that is there
-    text = statements.strip_restrict(script.text)
-    try:
-        parsed = statements.parse(text)
-    except ScriptSyntaxError as exc:
-        raise ConfigurationError(
-            exc.message, where=str(script.origin(exc.line)), hint=exc.hint, excerpt=statements.excerpt(text, exc.line)
-        ) from exc
-    if not parsed:
-        raise ConfigurationError("the file holds no statement", where=f"{script.path}:1", hint="delete it, or write what it is for")
-    transactional = migration.transactional and migration.backfill is None
-    if direction == "down":
-        transactional = is_transactional(script.text, str(script.path))
-    for objection in statements.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):
-        raise ConfigurationError(
-            objection.message,
-            where=str(script.origin(objection.line)),
-            hint=objection.hint,
-            excerpt=statements.excerpt(text, objection.line),
-        )
-    if direction == "up" and migration.backfill is not None:
-        chunks(parsed, migration.backfill, str(script.path))
-    return parsed
-
-
-def is_transactional(rollback: str, where: str) -> bool:
-    """Say whether a rollback's text runs in one transaction: its own header decides. `where` is for errors."""
-    return boolean(read_headers(rollback, ROLLBACK_HEADERS, where), "transactional", default=True, where=where)
+            check(migration, "down", target.schema, server)
+    return PlannedMigration(migration, sources.checked[migration.id], bool(later), gap)

@@ -14,7 +14,6 @@ from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import authority
 from dbkit.postgres.session import open_watcher
-from dbkit.source.checksum import text_hash, token_hash
 from dbkit.source.files import Migration, load_migrations
 
 if TYPE_CHECKING:
@@ -77,10 +76,10 @@ def _compared(entry: Entry, files: dict[str, Migration], state: dict[str, Entry]
     if entry.event not in IS_APPLIED:
         return None
     if migration is None:
-        twins = (m for m in files.values() if m.id not in state and token_hash(m.script.text) == entry.checksum)
+        twins = (m for m in files.values() if m.id not in state and m.script.checksum == entry.checksum)
         twin = next(twins, None)
         return Repair(entry.object, "renamed" if twin else "gone", twin)
-    if text_hash(migration.script.text) == entry.text_hash or token_hash(migration.script.text) == entry.checksum:
+    if migration.script.digest == entry.text_hash or migration.script.checksum == entry.checksum:
         return None
     return Repair(entry.object, "edited", migration)
 

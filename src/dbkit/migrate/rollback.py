@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
+from dbkit.migrate.check import is_transactional
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, record_end, refuse_read_only
-from dbkit.migrate.plan import IS_APPLIED, is_transactional, stand_ins
+from dbkit.migrate.plan import IS_APPLIED, stand_ins
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
@@ -16,24 +17,36 @@ from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import Obstacles, Revival, Touched, deployed, record, take_note, touched
 from dbkit.source import statements
+from dbkit.source.files import load_migrations
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.journal import Entry, Run
+    from dbkit.source.script import Script
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """A migration to roll back; `applied` is the journal's row of when it went in.
+    """A migration to roll back; `applied` is the journal's row of when it went in, `large` the file of a text that it does not hold.
 
     `ends` are the baselines that stood for it and others: they no longer do.
     """
 
     id: str
-    text: str
+    text: str | None
     applied: int
     ends: tuple[str, ...] = ()
+    large: Script | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text, or where a large one is."""
+        return f"-- {self.large.length / 1e6:.0f} MB in {self.large.path}" if self.large else self.text or ""
+
+    @property
+    def is_transactional(self) -> bool:
+        return self.text is None or is_transactional(self.text, self.id)
 
 
 def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, ...]], *, to: str | None, steps: int | None) -> list[Undo]:
@@ -60,7 +73,7 @@ def plan_rollback(database: Database, connection: psycopg.Connection[tuple[Any, 
     for entry in chosen:
         ends = _standing_for(entry.object, baselines)
         baselines = {name: squashed for name, squashed in baselines.items() if name not in ends}
-        undos.append(_undo(connection, entry, _row(entry, order), tuple(ends)))
+        undos.append(_undo(database, connection, entry, _row(entry, order), tuple(ends)))
     return undos
 
 
@@ -87,8 +100,11 @@ def _is(object_id: str, wanted: str) -> bool:
     return wanted in {object_id, name, number, number.lstrip("0")}
 
 
-def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied: int, ends: tuple[str, ...]) -> Undo:
+def _undo(database: Database, connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied: int, ends: tuple[str, ...]) -> Undo:
     _, text = journal.stored(connection, entry.object)
+    kept = (entry.detail or {}).get("rollback")
+    if text is None and kept:
+        return Undo(entry.object, None, applied, ends, _large(database, entry.object, kept["hash"]))
     if text is None:
         why = (entry.detail or {}).get("irreversible")
         raise ConfigurationError(
@@ -97,6 +113,20 @@ def _undo(connection: psycopg.Connection[tuple[Any, ...]], entry: Entry, applied
             hint="write a new migration that goes forward to where you want to be",
         )
     return Undo(entry.object, text, applied, ends)
+
+
+def _large(database: Database, object_id: str, digest: str) -> Script:
+    """Return the file of a rollback that was too large to be stored, if it is the one of then."""
+    files = load_migrations(database.target.project, database.service)
+    script = next((m.rollback for m in files if m.id == object_id), None)
+    if script is None or script.digest != digest:
+        raise ConfigurationError(
+            f"the rollback of {object_id} was too large to be stored, and its file "
+            + ("is not there" if script is None else "is not the one of then any more"),
+            where=f"{script.path}:1" if script else None,
+            hint=f"bring back the file whose SHA-256 begins with {digest[:12]} from version control",
+        )
+    return script
 
 
 def rollback(database: Database, run: Run, listener: Listener, *, to: str | None, steps: int | None, lock_wait: float = 60.0) -> list[Undo]:
@@ -114,7 +144,7 @@ def rollback(database: Database, run: Run, listener: Listener, *, to: str | None
                 journal.require(watcher, database.target)
                 take_note(watcher, database.service, journal.state(watcher, database.service), touched(watcher, database.service))
             for undo in undos:
-                if not is_transactional(undo.text, undo.id):
+                if not undo.is_transactional:
                     refuse_pooled(pooled=pooled, what=f"the rollback of {undo.id}", where=None)
             for undo in undos:
                 Reversal(work, undo).execute()
@@ -142,7 +172,7 @@ class Reversal:
         """Run the stored text, the routines' way back and the marks."""
         work = self.work
         try:
-            seconds = self._in_transaction() if is_transactional(self.undo.text, self.undo.id) else self._step_by_step()
+            seconds = self._in_transaction() if self.undo.is_transactional else self._step_by_step()
         except DbkitError as exc:
             if record_end(work.database, work.run, self.undo.id, "failed", exc, "down"):
                 raise committed_all_the_same(f"{self.undo.id} is rolled back", exc) from exc
@@ -157,7 +187,7 @@ class Reversal:
         work.tell("rolled back", self.undo.id, seconds=seconds or 0.0)
 
     def _parsed(self) -> list[statements.Statement]:
-        return statements.parse(statements.strip_restrict(self.undo.text))
+        return statements.parse_known(statements.strip_restrict(self.undo.text or ""))
 
     def _in_transaction(self, text: str | None = None) -> float | None:
         """Run the text and the marks in one transaction; an empty one for the marks alone."""
@@ -171,7 +201,9 @@ class Reversal:
 
         def before() -> None:
             if text is None:
-                way.gone[:] = obstacles.clear(self.work.connection, self._parsed(), f"the rollback of {self.undo.id}")
+                large = self.undo.large
+                found = statements.in_blocks(large.blocks()) if large else self._parsed()
+                way.gone[:] = obstacles.clear(self.work.connection, found, f"the rollback of {self.undo.id}")
 
         return self.work.persist(
             f"rollback of {self.undo.id}",
@@ -179,7 +211,7 @@ class Reversal:
                 self.work.session,
                 name=f"rollback of {self.undo.id}",
                 text=self.undo.text if text is None else text,
-                source=None,
+                source=self.undo.large if text is None else None,
                 before=before,
                 after=lambda: self._settle(way, seen, revival),
                 mark=lambda: self._mark(way),

@@ -11,7 +11,6 @@ from dbkit.migrate.plan import IS_APPLIED, Sources, accounted_for, is_recognised
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines import Suspect, deployed, plan_routines, touched
-from dbkit.source.checksum import text_hash, token_hash
 
 if TYPE_CHECKING:
     import psycopg
@@ -89,15 +88,15 @@ def _status(migration: Migration, state: Mapping[str, Entry]) -> MigrationStatus
     if entry is None or entry.event == "rolled back":
         return MigrationStatus(migration.id, "pending", entry.at if entry else None, "rolled back" if entry else "")
     reason = str((entry.detail or {}).get("reason", ""))
-    if reason and entry.event in IS_APPLIED and entry.text_hash == text_hash(migration.script.text):
+    if reason and entry.event in IS_APPLIED and entry.text_hash == migration.script.digest:
         return MigrationStatus(migration.id, "applied", entry.at, f"{entry.event}: {reason}")
     if entry.event == "started":
         return MigrationStatus(migration.id, "interrupted", entry.at, "under way, or ended in the middle: `dbkit migrate` goes on there")
     if entry.event in {"failed", "interrupted"}:
         message = str((entry.detail or {}).get("message", "")).partition("\n")[0]
         return MigrationStatus(migration.id, "failed" if entry.event == "failed" else "interrupted", entry.at, message)
-    if entry.text_hash == text_hash(migration.script.text):
+    if entry.text_hash == migration.script.digest:
         return MigrationStatus(migration.id, "applied", entry.at)
-    if entry.checksum == token_hash(migration.script.text):
+    if entry.checksum == migration.script.checksum:
         return MigrationStatus(migration.id, "applied", entry.at, "reformatted since")
     return MigrationStatus(migration.id, "changed", entry.at, "edited after it had been applied")

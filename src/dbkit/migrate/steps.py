@@ -14,14 +14,14 @@ from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal, script
 from dbkit.postgres.queries import sql
 from dbkit.postgres.session import end, name_session
-from dbkit.source import statements
+from dbkit.source import objections, statements
 from dbkit.source.checksum import token_hash
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.journal import Step
-    from dbkit.source.files import Script
+    from dbkit.source.script import Script
     from dbkit.source.statements import Statement
 
 
@@ -60,7 +60,7 @@ class Steps:
         for number, (statement, digest) in enumerate(zip(self.parsed, digests, strict=True), 1):
             if number in done or self._was_done(number, pending.get(number), digest):
                 continue
-            if statements.runs_bare(statement):
+            if objections.runs_bare(statement):
                 self._alone(number, statement, digest)
             else:
                 dropped += self._in_transaction(number, statement, digest)
@@ -79,7 +79,7 @@ class Steps:
         """Settle a statement that was begun, and whose end nobody saw."""
         if intent is None or intent.again or intent.text is None:
             return False
-        (begun,) = statements.parse(intent.text)
+        (begun,) = statements.parse_known(intent.text)
         outcome = settle(self.work.connection, begun, self.id)
         self.work.tell("settled", self.id, f"statement {number}: {outcome.note}")
         if outcome.is_done and intent.checksum != digest:

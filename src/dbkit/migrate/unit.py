@@ -11,18 +11,19 @@ from dbkit.postgres import script
 from dbkit.postgres.connect import server_error
 from dbkit.postgres.session import OURS, Session, end
 from dbkit.source import statements
+from dbkit.source.checksum import Tokens
 
 if TYPE_CHECKING:
     import psycopg
 
-    from dbkit.source.files import Script
+    from dbkit.source.script import Script
 
 
 def run_in_transaction(
     session: Session,
     *,
     name: str,
-    text: str,
+    text: str | None,
     source: Script | None,
     before: Callable[[], None] = lambda: None,
     after: Callable[[], None] = lambda: None,
@@ -30,20 +31,29 @@ def run_in_transaction(
 ) -> float:
     """Run a script and write its mark; there is no moment at which one is in and the other not.
 
-    `before` works in the transaction ahead of the script, as the owner; `after` and `mark` behind it, as the
-    session's own role; what `mark` sends goes out at once with the COMMIT. Returns the seconds it took. Raises DbkitError at the template's
-    line; the transaction is rolled back.
+    `text` is None where the source is large: it is sent in blocks. `before` works in the transaction ahead of the script, as the
+    owner; `after` and `mark` behind it, as the session's own role; what `mark` sends goes out at once with the COMMIT.
+    Returns the seconds it took. Raises DbkitError at the template's line; the transaction is rolled back.
     """
     import psycopg
 
-    started = time.monotonic()
-    text = statements.strip_restrict(text)
+    started, sent = time.monotonic(), False
     connection = session.connection
     try:
         transaction = session.begin(name)
         before()
-        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_catalog.pg_current_xact_id_if_assigned()") != transaction:
-            raise _left_transaction(name)
+        ending = f"{session.ending}; SELECT pg_catalog.pg_current_xact_id_if_assigned()"
+        if text is None:
+            assert source is not None  # noqa: S101 a large text is a file's
+            script.send_blocks(connection, source.blocks(Tokens()))
+        else:
+            text = statements.strip_restrict(text)
+            ending = f"{text}\n;{ending}"
+        sent = True
+        if script.send(connection, ending) != transaction:
+            raise _left_transaction(
+                f"{name} ended dbkit's transaction: what it did before that may be committed, and is not marked", source
+            )
         after()
         with connection.pipeline():
             connection.execute(OURS)
@@ -51,9 +61,12 @@ def run_in_transaction(
             connection.execute("COMMIT")
     except script.ScriptError as exc:
         end(connection)
-        if exc.done >= len(statements.parse(text)):
+        if sent and exc.done >= len(statements.parse_known(text or "")):
             raise _at_its_end(exc.cause, name, source) from exc.cause
         raise script.explain(exc, text, source, doing=f"{name} failed", hint=_hint) from exc.cause
+    except script.CommittedError as exc:
+        end(connection)
+        raise _left_transaction(f"{name}: {exc.message}", source) from exc
     except psycopg.Error as exc:
         end(connection)
         raise _at_its_end(exc, name, source) from exc
@@ -67,9 +80,10 @@ def _at_its_end(exc: psycopg.Error, name: str, source: Script | None) -> DbkitEr
     return server_error(exc, doing=f"{name} failed at its end", where=str(source.path) if source else None, hint=_hint)
 
 
-def _left_transaction(name: str) -> DbkitError:
+def _left_transaction(message: str, source: Script | None) -> DbkitError:
     return DbkitError(
-        f"{name} ended dbkit's transaction: what it did before that is committed, and not marked",
+        message,
+        where=str(source.path) if source else None,
         hint="find the COMMIT or ROLLBACK that it runs, undo by hand what was committed, then run it again",
     )
 

@@ -16,7 +16,7 @@ from dbkit import __version__
 from dbkit.errors import DbkitError
 from dbkit.postgres.lock import JOURNAL, SPACE
 from dbkit.postgres.queries import sql
-from dbkit.source.checksum import text_hash
+from dbkit.source.checksum import text_hash as hash_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -183,6 +183,7 @@ def append(
     *,
     rendered: str | None = None,
     rollback: str | None = None,
+    text_hash: str | None = None,
     checksum: str | None = None,
     statement: int | None = None,
     detail: dict[str, Any] | None = None,
@@ -200,7 +201,7 @@ def append(
             "statement": statement,
             "rendered": rendered,
             "rollback": rollback,
-            "text_hash": text_hash(rendered) if rendered is not None else None,
+            "text_hash": hash_of(rendered) if text_hash is None and rendered is not None else text_hash,
             "checksum": checksum,
             "detail": json.dumps(detail) if detail is not None else None,
             "os_user": run.os_user,
@@ -224,7 +225,7 @@ def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str,
     """Tell yoyo's tables: `apply` sets the mark, `mark` too where yoyo has not set it already, `rollback` takes it away."""
     from psycopg import sql as compose
 
-    digest = text_hash(name)  # yoyo's id of a migration is the hash of its file's stem
+    digest = hash_of(name)  # yoyo's id of a migration is the hash of its file's stem
     into = compose.Identifier(schema)
     if operation in {"apply", "mark"}:
         kept = compose.SQL("ON CONFLICT DO NOTHING" if operation == "mark" else "")

@@ -3,7 +3,7 @@
 from dbkit.routines.decide import Decision, adopt, refuse_conflicts
 from dbkit.routines.definitions import Suspect, Touched, record, take_note, touched
 from dbkit.routines.deploy import Deploy, RoutinePlan, deployed, plan_routines
-from dbkit.routines.obstacles import Obstacles
+from dbkit.routines.obstacles import Obstacles, takes_away
 from dbkit.routines.order import deployment_order
 from dbkit.routines.prune import prune
 from dbkit.routines.revive import Revival
@@ -26,5 +26,6 @@ __all__ = [
     "refuse_conflicts",
     "stored_routine",
     "take_note",
+    "takes_away",
     "touched",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +34,20 @@ class Obstacles:
     files: Sequence[Routine] = ()
     overwrite: bool = False
 
-    def clear(self, connection: Connection, statements: Sequence[Statement], what: str) -> list[str]:
+    def clear(self, connection: Connection, statements: Iterable[Statement], what: str) -> list[str]:
         """Drop what depends on the relations that the statements of `what` drop or reshape; return whose it was.
 
         Works in the caller's transaction, as the owner; the deploy that follows makes it again with its privileges.
         Raises DbkitError where something of it was changed by hand, or adopted as it was: it would be lost.
         """
-        ended = sorted({name for statement in statements for name in dropped_relations(statement)})
-        reshaped = sorted({name for statement in statements for name in reshaped_relations(statement)})
+        ended, reshaped = set[str](), set[str]()
+        for statement in statements:
+            ended.update(dropped_relations(statement))
+            reshaped.update(reshaped_relations(statement))
         if not ended and not reshaped:
             return []
-        bound = connection.execute(sql("dependents").encode(), {"ended": ended, "reshaped": reshaped}).fetchall()
+        names = {"ended": sorted(ended), "reshaped": sorted(reshaped)}
+        bound = connection.execute(sql("dependents").encode(), names).fetchall()
         if not bound:
             return []
         ours = {key: routine for key, routine in known(self.watcher, self.service).routines.items() if routine in self.after}
@@ -61,6 +64,11 @@ class Obstacles:
         lost = [item for item in (*seen.changed, *seen.adopted) if item.live and item.live.key in in_the_way]
         if lost:
             raise conflict(lost, self.files, doing=f"in the way of {what}, and ", hint=LOST)
+
+
+def takes_away(statement: Statement) -> bool:
+    """Say whether routines may stand in the way of a statement."""
+    return bool(dropped_relations(statement) or reshaped_relations(statement))
 
 
 def reshaped_relations(statement: Statement) -> list[str]:

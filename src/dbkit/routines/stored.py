@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dbkit.source import headers
-from dbkit.source.files import Routine, Script
+from dbkit.source.files import Routine
+from dbkit.source.script import Script
 
 
 def stored_routine(name: str, text: str, phase: str, root: Path, among: Iterable[str]) -> Routine:

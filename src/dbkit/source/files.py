@@ -5,8 +5,9 @@ from __future__ import annotations
 import graphlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,28 +16,10 @@ from dbkit.project.manifest import ROLE_KINDS, Project, bare
 from dbkit.project.reference import shared_folders
 from dbkit.source import headers, templates
 from dbkit.source.backfill import Backfill, read_backfill
+from dbkit.source.script import LARGE, Script
 from dbkit.source.statements import Statement, refuse_syntax
-from dbkit.source.templates import Origin
 
 SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
-
-
-@dataclass(frozen=True)
-class Script:
-    """A rendered file, and the way back from its lines to the template's."""
-
-    path: Path
-    text: str
-    context: Mapping[str, Any] = field(repr=False)
-    includes: tuple[Path, ...] = field(repr=False)
-
-    @cached_property
-    def origins(self) -> list[Origin]:
-        return templates.origins(self.path, self.context, self.includes, self.text)
-
-    def origin(self, line: int) -> Origin:
-        """Return where line `line` (from 1) of the rendering was written."""
-        return self.origins[min(max(line, 1), len(self.origins)) - 1]
 
 
 @dataclass(frozen=True)
@@ -180,6 +163,16 @@ def _refuse_repeated_numbers(ups: dict[str, Path]) -> None:
         seen[number] = stem
 
 
+def gaps(files: list[Migration]) -> dict[str, list[int]]:
+    """Return for each migration the numbers that are missing just before it, where the service's numbers are consecutive.
+
+    They are, if fewer numbers are missing than are there: not so with dates, or in steps of ten.
+    """
+    numbered = sorted((_position(migration.name)[0], migration.id) for migration in files)
+    missing = {following: list(range(number + 1, later)) for (number, _), (later, following) in pairwise(numbered) if later > number + 1}
+    return missing if sum(map(len, missing.values())) < len(files) else {}
+
+
 def _position(stem: str) -> tuple[int, str]:
     digits = re.match(r"\d+", stem)
     return int(digits[0]) if digits else 0, stem
@@ -189,7 +182,7 @@ def _migration(
     service: str, stem: str, path: Path, rollback: Path | None, context: Mapping[str, Any], includes: tuple[Path, ...]
 ) -> Migration:
     script = _script(path, context, includes)
-    found = headers.read_headers(script.text, headers.MIGRATION_HEADERS, str(path))
+    found = headers.read_headers(script.head, headers.MIGRATION_HEADERS, str(path))
     if "backfill" in found and "transactional" in found:
         raise ConfigurationError("a backfill commits each chunk by itself: `transactional` has no place beside it", where=f"{path}:1")
     return Migration(
@@ -207,6 +200,8 @@ def _migration(
 
 
 def _script(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
+    if path.suffix != ".j2" and path.stat().st_size > LARGE:
+        return Script(path, None, context, includes)
     text = templates.render(path, context, includes)
     if not text.strip():
         raise ConfigurationError("the file is empty, or renders to nothing", where=f"{path}:1")

@@ -41,14 +41,14 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 where=f"{where}:{number}",
                 hint=f"headers: {', '.join(known)}, in lower case, with a colon",
             )
-    _refuse_misplaced(text, body, known, where)
+    refuse_misplaced(text, body, known, where)
     return found
 
 
-def _refuse_misplaced(text: str, body: int, known: tuple[str, ...], where: str) -> None:
-    """Refuse a header below line `body`, where it would be a comment without effect."""
+def refuse_misplaced(text: str, body: int, known: tuple[str, ...], where: str, begins: int = 1) -> None:
+    """Refuse a header below line `body`, where it would be a comment without effect. The text's first line is `begins`."""
     for match in re.finditer(rf"(?m)^-- ({'|'.join(known)}):\s", text + "\n"):
-        line = text.count("\n", 0, match.start()) + 1
+        line = text.count("\n", 0, match.start()) + begins
         if line > body:
             raise ConfigurationError(
                 f"the header {match[1]!r} stands below the first statement, where it has no effect",

@@ -9,13 +9,13 @@ from typing import Literal
 
 from dbkit.errors import DbkitError
 
-MAY_COPY = re.compile(r"(?i)\bcopy\b[^;]*\bfrom\s+stdin\b")
+_COPIES = re.compile(r"(?i)\bcopy\b[^;]*\bfrom\s+stdin\b")
 TOKEN = re.compile(
     r"""
     (?P<skip>\s+|--[^\n]*)
     |(?P<comment>/\*)
     |(?P<dollar>\$(?:[^\W\d]\w*)?\$)
-    |(?P<quoted>[eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*")
+    |(?P<quoted>[eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?:\s*\n\s*'[^'\\]*(?:(?:\\.|'')[^'\\]*)*')*|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*")
     |(?P<word>[^\W\d][\w$]*)
     |(?P<open>[(\[])
     |(?P<close>[)\]])
@@ -46,10 +46,12 @@ class Piece:
 
 
 @dataclass(slots=True)
-class _Statement:
-    """What is known of the statement that is being read."""
+class Words:
+    """The bare words of a statement that is being read, in lower case; `end` is where it stops, behind its semicolon."""
 
     words: list[str]
+    end: int = 0
+    is_terminated: bool = False
     depth: int = 0
     atomic: int = 0
 
@@ -69,31 +71,42 @@ class _Statement:
         return self.words[:1] == ["copy"] and ("from", "stdin") in pairs
 
 
+def may_copy(script: str) -> bool:
+    """Say whether a COPY … FROM stdin may be in the script: where not, it needs no lexer to be sent or parsed."""
+    return "stdin" in script.lower() and _COPIES.search(script) is not None
+
+
+def statement(script: str, position: int) -> Words:
+    """Read the statement that begins at a character. Raises ScriptSyntaxError for what is not terminated, where it begins."""
+    found = Words([])
+    while match := TOKEN.match(script, position):
+        position = end_of(script, match)
+        if match.lastgroup == "word":
+            found.word(match.group().lower())
+        elif match.lastgroup == "open":
+            found.depth += 1
+        elif match.lastgroup == "close":
+            found.depth -= 1
+        elif match.lastgroup == "end" and found.depth <= 0 and not found.atomic:
+            found.is_terminated = True
+            break
+    found.end = position
+    return found
+
+
 def pieces(script: str) -> Iterator[Piece]:
     """Yield the statements of a script and, after each COPY … FROM stdin, its data without the closing line.
 
     Raises ScriptSyntaxError for what is not terminated, at the line where it begins.
     """
-    start = position = 0
-    statement = _Statement([])
-    while match := TOKEN.match(script, position):
-        position = end_of(script, match)
-        if match.lastgroup == "word":
-            statement.word(match.group().lower())
-        elif match.lastgroup == "open":
-            statement.depth += 1
-        elif match.lastgroup == "close":
-            statement.depth -= 1
-        elif match.lastgroup == "end" and statement.depth <= 0 and not statement.atomic:
-            yield Piece("sql", script[start:position], start)
-            start = position
-            if statement.copies_in:
-                data, position = _data(script, position)
-                yield data
-                start = position
-            statement = _Statement([])
-    if start < len(script):
-        yield Piece("sql", script[start:], start)
+    start = 0
+    while start < len(script):
+        found = statement(script, start)
+        yield Piece("sql", script[start : found.end], start)
+        start = found.end
+        if found.is_terminated and found.copies_in:
+            data, start = _data(script, start)
+            yield data
 
 
 def end_of(script: str, match: re.Match[str]) -> int:
@@ -136,7 +149,7 @@ def _data(script: str, position: int) -> tuple[Piece, int]:
 
 def without_data(script: str) -> str:
     r"""Return the script with the data of its COPY statements and their `\.` blanked; every line stays where it is."""
-    if not MAY_COPY.search(script):
+    if not may_copy(script):
         return script
     kept = []
     end = 0

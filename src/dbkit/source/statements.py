@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dbkit.errors import ConfigurationError
 from dbkit.source import lexer
+from dbkit.source.blocks import Block
 from dbkit.source.lexer import ScriptSyntaxError
 
 
@@ -22,40 +23,78 @@ class Statement:
     node: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """Why a statement can't run where it stands; `line` is in the script."""
+def parser_major() -> int:
+    """Return the major version of PostgreSQL whose grammar the parser knows."""
+    import postgast
 
-    line: int
-    message: str
-    hint: str
+    return int(postgast.parse("").version) // 10000
 
 
 def parse(script: str) -> list[Statement]:
     """Split and parse a script; the data of a COPY belongs to its statement. Raises ScriptSyntaxError."""
+    return _parse(lexer.without_data(script))
+
+
+def _parse(script: str) -> list[Statement]:
     import postgast
 
-    script = lexer.without_data(script)
     try:
         tree = postgast.parse(script)
     except postgast.PgQueryError as exc:
         raise _syntax_error(script, exc.message, exc.cursorpos) from exc
     data = script.encode()
     statements = []
+    line, counted = 1, 0
     for raw in tree.stmts:
         end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(data)
         start = _skip_comments(data, raw.stmt_location, end)
+        line, counted = line + data.count(b"\n", counted, start), start
         node = raw.stmt
         kind = node.WhichOneof("node") or ""
-        statements.append(
-            Statement(
-                text=data[start:end].decode().strip(),
-                line=data.count(b"\n", 0, start) + 1,
-                kind=kind,
-                node=getattr(node, kind),
-            )
-        )
+        statements.append(Statement(text=data[start:end].decode().strip(), line=line, kind=kind, node=getattr(node, kind)))
     return statements
+
+
+def parse_known(script: str) -> list[Statement]:
+    """Do what `parse` does, but take a statement that the parser does not know (a newer server may) as of kind `unknown`.
+
+    Raises ScriptSyntaxError where it is not even known where statements end, and for a command of psql.
+    """
+    try:
+        return parse(script)
+    except ScriptSyntaxError:
+        found: list[Statement] = []
+    for piece in lexer.pieces(script):
+        if piece.kind == "data":
+            continue
+        before = script.count("\n", 0, piece.start)
+        try:
+            found += [replace(statement, line=statement.line + before) for statement in _parse(piece.text)]
+        except ScriptSyntaxError as exc:
+            if exc.hint:
+                raise ScriptSyntaxError(exc.message, exc.line + before, exc.hint) from None
+            text = piece.text.encode()
+            start = _skip_comments(text, 0, len(text))
+            line = before + text.count(b"\n", 0, start) + 1
+            found.append(Statement(text[start:].decode().strip().rstrip(";"), line, "unknown", lexer.statement(piece.text, 0)))
+    return found
+
+
+def in_blocks(blocks: Iterable[Block]) -> Iterator[Statement]:
+    """Yield the statements of a large script but for those that only read and write rows."""
+    for block in blocks:
+        if block.kind == "sql" and not block.rows_only:
+            yield from at_line(parse_known(closed(block)), block.line)
+
+
+def closed(block: Block) -> str:
+    """Return the block's text, a COPY at its end with no data."""
+    return f"{block.text}\n\\.\n" if block.copies else block.text
+
+
+def at_line(statements: Iterable[Statement], first: int) -> Iterator[Statement]:
+    """Yield statements whose text begins at line `first` of a script."""
+    return (replace(statement, line=statement.line + first - 1) for statement in statements)
 
 
 def _skip_comments(data: bytes, start: int, end: int) -> int:
@@ -83,151 +122,13 @@ def strip_restrict(script: str) -> str:
     return re.sub(r"(?m)^\\(un)?restrict [A-Za-z0-9]+$", "", script)
 
 
-def needs_no_transaction(statement: Statement) -> str | None:
-    """Return the name of what PostgreSQL refuses inside a transaction block, or None."""
-    node = statement.node
-    match statement.kind:
-        case "index_stmt" if node.concurrent:
-            return "CREATE INDEX CONCURRENTLY"
-        case "drop_stmt" if node.concurrent:
-            return "DROP INDEX CONCURRENTLY"
-        case "reindex_stmt" if any(p.def_elem.defname == "concurrently" for p in node.params):
-            return "REINDEX CONCURRENTLY"
-        case "vacuum_stmt" if node.is_vacuumcmd:
-            return "VACUUM"
-        case "alter_table_stmt" if any(_detaches_concurrently(c.alter_table_cmd) for c in node.cmds):
-            return "DETACH PARTITION CONCURRENTLY"
-        case kind:
-            return _NEVER_IN_A_TRANSACTION.get(kind)
-
-
-def runs_bare(statement: Statement) -> bool:
-    """Say whether a migration without a transaction sends the statement outside of one: it can't or may not be in one."""
-    if statement.kind == "do_stmt":
-        return _transaction_control(statement.text) is not None
-    return statement.kind == "call_stmt" or needs_no_transaction(statement) is not None
-
-
-_NEVER_IN_A_TRANSACTION = {
-    "createdb_stmt": "CREATE DATABASE",
-    "dropdb_stmt": "DROP DATABASE",
-    "alter_system_stmt": "ALTER SYSTEM",
-    "create_table_space_stmt": "CREATE TABLESPACE",
-    "drop_table_space_stmt": "DROP TABLESPACE",
-    "create_subscription_stmt": "CREATE SUBSCRIPTION",
-    "drop_subscription_stmt": "DROP SUBSCRIPTION",
-}
-
-
-def _detaches_concurrently(command: Any) -> bool:
-    return bool(getattr(getattr(command, "def").partition_cmd, "concurrent", False))
-
-
-def objections(statements: list[Statement], *, schema: str, transactional: bool, allow: frozenset[str]) -> list[Objection]:
-    """Return what a migration must not hold, each with the line and what to do.
-
-    `schema` is the service's: dbkit makes it. `allow` comes from the `-- allow:` header.
-    """
-    found = []
-    for statement in statements:
-        objection = _objection(statement, schema=schema, transactional=transactional, allow=allow)
-        if not transactional:
-            objection = objection or _unresumable(statement)
-        if objection:
-            found.append(Objection(statement.line, *objection))
-    return found
-
-
-def _objection(statement: Statement, *, schema: str, transactional: bool, allow: frozenset[str]) -> tuple[str, str] | None:
-    node = statement.node
-    match statement.kind:
-        case "transaction_stmt":
-            return (
-                f"{statement.text.split()[0].upper()} in a migration: dbkit owns the transaction",
-                "remove it; a migration is one transaction, together with its mark in the journal",
-            )
-        case "copy_stmt" if not (node.is_from or node.is_program or node.filename):
-            return "COPY … TO stdout in a migration: nobody reads it", "remove it"
-        case "do_stmt" if transactional and (control := _transaction_control(statement.text)):
-            return (
-                f"{control} inside a DO block",
-                "put `-- transactional: false` at the top of the file; a plain change of rows in chunks is better a `-- backfill:`",
-            )
-        case "create_role_stmt" | "alter_role_stmt" | "drop_role_stmt" | "alter_role_set_stmt" if "roles" not in allow:
-            return (
-                "a role belongs to the whole cluster, not to this database",
-                "declare it outside migrations, or put `-- allow: roles` at the top of the file",
-            )
-        case "create_schema_stmt" if node.schemaname == schema:
-            return f"dbkit makes the service's schema {schema!r} itself", "remove the statement"
-        case "drop_stmt" if schema in dropped_schemas(node):
-            return f"dbkit owns the service's schema {schema!r}", "remove the statement: drop what is in it"
-        case "rename_stmt" if node.subname == schema and "SCHEMA" in statement.text.upper():
-            return f"dbkit owns the service's schema {schema!r}", "remove the statement"
-        case "variable_set_stmt":
-            return _refused_setting(statement)
-        case _ if transactional and (name := needs_no_transaction(statement)):
-            return f"{name} can't run inside a transaction", "put `-- transactional: false` at the top of the file"
-        case _:
-            return None
-
-
-def _refused_setting(statement: Statement) -> tuple[str, str] | None:
-    name = statement.node.name
-    if name == "standard_conforming_strings":
-        return (
-            "SET standard_conforming_strings has no effect on the rest of a script that is sent whole",
-            "remove it and write E'…' literals",
-        )
-    if "TRANSACTION" in name.upper() and re.search(r"(?i)read\s+only", statement.text):
-        return "SET TRANSACTION READ ONLY can't be undone: the mark could not be written", "remove it"
-    return None
-
-
-def _unresumable(statement: Statement) -> tuple[str, str] | None:
-    """Return why a run that goes on after a crash could not find what the statement made."""
-    if statement.kind == "index_stmt" and not statement.node.idxname:
-        return "an index without a name: a run that goes on here could not find it", "name it: CREATE INDEX CONCURRENTLY name ON …"
-    if statement.kind == "alter_table_stmt" and _adds_unnamed_constraint(statement.node):
-        return "a constraint without a name: a run that goes on here could not find it", "name it: ADD CONSTRAINT name …"
-    return None
-
-
-def _adds_unnamed_constraint(node: Any) -> bool:
-    import postgast
-
-    adds = postgast.pg_query_pb2.AT_AddConstraint
-    return any(c.alter_table_cmd.subtype == adds and not getattr(c.alter_table_cmd, "def").constraint.conname for c in node.cmds)
-
-
-def dropped_schemas(node: Any) -> list[str]:
-    """Return the schemas that a DROP names."""
-    import postgast
-
-    if node.remove_type != postgast.pg_query_pb2.OBJECT_SCHEMA:
-        return []
-    return [item.string.sval for item in node.objects]
-
-
-def _transaction_control(do_block: str) -> str | None:
-    import postgast
-
-    try:
-        tree = json.dumps(postgast.parse_plpgsql(do_block))
-    except postgast.PgQueryError:
-        return None
-    for name in ("commit", "rollback"):
-        if f"PLpgSQL_stmt_{name}" in tree:
-            return name.upper()
-    return None
-
-
-def excerpt(text: str, line: int, around: int = 2) -> str:
-    """Return the numbered lines around `line`, which a `>` marks."""
+def excerpt(text: str, line: int, *, around: int = 2, begins: int = 1) -> str:
+    """Return the numbered lines around `line`, which a `>` marks; the text's first one has the number `begins`."""
     lines = text.split("\n")
-    first, last = max(line - 1 - around, 0), min(line + around, len(lines))
-    width = len(str(last))
-    return "\n".join(f"{'>' if n + 1 == line else ' '} {n + 1:>{width}} | {lines[n]}".rstrip() for n in range(first, last))
+    first, last = max(line - begins - around, 0), min(line - begins + 1 + around, len(lines))
+    width = len(str(last - 1 + begins))
+    numbered = ((number + begins, lines[number]) for number in range(first, last))
+    return "\n".join(f"{'>' if number == line else ' '} {number:>{width}} | {shown[:200]}".rstrip() for number, shown in numbered)
 
 
 def refuse_syntax(script: str, where: str) -> list[Statement]:

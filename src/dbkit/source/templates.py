@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -80,19 +81,42 @@ def read_source(path: Path) -> str:
 
     Raises ConfigurationError for bytes that are not UTF-8, and for NUL.
     """
+    return "".join(read_chunks(path))
+
+
+def read_chunks(path: Path, size: int = 1 << 18) -> Iterator[str]:
+    """Yield what `read_source` returns, about `size` bytes at a time."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    line, held = 1, ""
+    for data in _bytes(path, size):
+        pending = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(data, final=not data)
+        except UnicodeDecodeError as exc:
+            line += data.count(b"\n", 0, max(exc.start - pending, 0))
+            byte = f"0x{exc.object[exc.start]:02x}"
+            raise ConfigurationError(f"not UTF-8: byte {byte}", where=f"{path}:{line}", hint="save the file as UTF-8") from exc
+        if (nul := text.find("\x00")) >= 0:
+            line += text.count("\n", 0, nul)
+            raise ConfigurationError(
+                "the file holds a NUL byte", where=f"{path}:{line}", hint="PostgreSQL takes none: is this a text file?"
+            )
+        line += text.count("\n")
+        text = held + text
+        held = "\r" if text.endswith("\r") and data else ""
+        text = text[:-1] if held else text
+        yield text.replace("\r\n", "\n") if "\r" in text else text
+
+
+def _bytes(path: Path, size: int) -> Iterator[bytes]:
+    """Yield the file's bytes, and at its end none."""
     try:
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            while data := file.read(size):
+                yield data
     except OSError as exc:
         raise ConfigurationError(f"can't read {path}: {exc.strerror}") from exc
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
-        raise ConfigurationError(f"not UTF-8: byte 0x{data[exc.start]:02x}", where=f"{path}:{line}", hint="save the file as UTF-8") from exc
-    if "\x00" in text:
-        line = text.count("\n", 0, text.index("\x00")) + 1
-        raise ConfigurationError("the file holds a NUL byte", where=f"{path}:{line}")
-    return text.replace("\r\n", "\n")
+    yield b""
 
 
 def identifier(value: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dbkit.postgres.catalog import Catalog
     from dbkit.postgres.server import Server
-    from dbkit.source.files import Script
+    from dbkit.source.script import Script
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 

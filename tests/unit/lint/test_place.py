@@ -8,7 +8,7 @@ import pytest
 
 from dbkit.lint.place import Places
 from dbkit.source import templates
-from dbkit.source.files import Script
+from dbkit.source.script import Script
 
 
 def script(tmp_path: Path, text: str, **context: str) -> Script:

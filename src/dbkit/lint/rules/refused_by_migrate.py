@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from dbkit.lint.finding import Hit
 from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
-from dbkit.source.statements import objections
+from dbkit.source.objections import objections
 
 
 def _look(sql: Sql) -> Iterator[Hit]:
