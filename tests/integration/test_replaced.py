@@ -349,6 +349,24 @@ def test_an_orphan_that_was_changed_by_hand_is_asked_about(shop: Scratch, connec
     assert functions(shop) == []
 
 
+def test_a_trigger_of_a_partitioned_table_is_one_object(shop: Scratch, connection: Connection) -> None:
+    shop.migration(
+        "0002_p", "CREATE TABLE main.p (i integer) PARTITION BY LIST (i); CREATE TABLE main.p_1 PARTITION OF main.p FOR VALUES IN (1);"
+    )
+    shop.routine("tg", "CREATE OR REPLACE FUNCTION main.tg() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;")
+    shop.routine("t", "CREATE OR REPLACE TRIGGER t AFTER UPDATE ON main.p FOR EACH ROW EXECUTE FUNCTION main.tg();")
+    shop.migrate()
+    connection.execute("CREATE TABLE main.p_2 PARTITION OF main.p FOR VALUES IN (2)")
+    assert shop.status().routines_changed == ()
+    for name in ("t", "tg"):
+        (shop.root / f"schemas/main/{name}.sql").unlink()
+
+    shop.migrate(orphans=True)
+
+    assert functions(shop) == ["f() integer"]
+    assert shop.column("SELECT 1 FROM pg_trigger WHERE tgname = 't'") == []
+
+
 def test_a_table_that_an_orphan_made_stays_and_is_named(shop: Scratch) -> None:
     shop.routine("t", "CREATE TABLE IF NOT EXISTS main.t (i integer);\n" + function(name="t"))
     shop.migrate()

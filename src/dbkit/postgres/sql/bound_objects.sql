@@ -6,7 +6,7 @@ WITH RECURSIVE own AS (
 ),
 
 edges AS (
-    -- a view is bound through its rewrite rule
+    -- a view is bound through its rewrite rule; a partition's copy of a trigger goes with its parent's
     SELECT
         d.refclassid,
         d.refobjid,
@@ -16,7 +16,8 @@ edges AS (
         d.deptype = 'i' AS is_part
     FROM pg_depend AS d
     LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-    WHERE d.deptype IN ('n', 'a', 'i')
+    LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+    WHERE d.deptype IN ('n', 'a', 'i') AND coalesce(t.tgparentid, 0) = 0
 ),
 
 bound AS (
