@@ -313,7 +313,6 @@ def test_a_column_that_was_added_by_hand(reader: Reader, decision: str) -> None:
     reader.follow("edited-by-hand.md", "Be sure")
 
 
-@pytest.mark.xfail(reason="--adopt and --overwrite are on their way", strict=True)
 @pytest.mark.parametrize("decision", ["keep", "put back"])
 def test_a_function_that_was_changed_by_hand(reader: Reader, decision: str) -> None:
     reader.sql(BY_HAND["function"])

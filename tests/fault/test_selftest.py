@@ -169,7 +169,10 @@ HARMS = [
     ("ALTER TABLE main.account ALTER COLUMN email DROP NOT NULL", "the catalog differs: column main account email"),
     ("ALTER TABLE main.entry OWNER TO postgres", "the last fingerprint in the journal is not that of the catalog"),
     (
-        "INSERT INTO main._yoyo_log SELECT 'again', migration_hash, migration_id, 'apply', '', '', now() FROM main._yoyo_migration LIMIT 1",
+        (
+            "INSERT INTO main._yoyo_log SELECT left(migration_hash, 36), migration_hash, migration_id, 'apply', '', '', now()"
+            " FROM main._yoyo_migration"
+        ),
         "(yoyo)",
     ),
     (

@@ -348,6 +348,20 @@ def test_a_notice_that_every_target_gives_is_shown_once(six: Fleet) -> None:
     assert six.scratch.call("migrate", code=0).err.count("look here") == 1
 
 
+def test_what_somebody_changed_on_one_target_is_seen_there_and_made_again(six: Fleet) -> None:
+    six.scratch.routine("f", "CREATE OR REPLACE FUNCTION main.f() RETURNS integer LANGUAGE sql AS 'SELECT 1';")
+    six.migrate()
+    odd = six.names[3]
+    six.describe("jobs = 1")  # so that the odd one could be taken for another
+    six.execute(odd, "CREATE OR REPLACE FUNCTION main.f() RETURNS integer LANGUAGE sql AS 'SELECT 2'")
+
+    found = six.scratch.call("--format", "json", "status", code=0).document["services"][0]["targets"]
+    assert [target["service"] for target in found if target["routines_changed"]] == [f"main@{odd}"]
+    assert states(six.migrate("--check", "--overwrite", code=1))[odd] == "pending"
+    assert six.migrate("--overwrite")["counts"] == {"up to date": 5, "applied": 1}
+    assert six.execute(odd, "SELECT main.f()") == [(1,)]
+
+
 def test_a_query_lists_the_databases(six: Fleet) -> None:
     one_table(six.scratch)
     rows = ", ".join(f"('{six.url(name)}')" for name in six.names[:2])

@@ -99,21 +99,21 @@ def _drift(call: Invocation, database: Database) -> dict[str, Any]:
     from dbkit.verify import verify
     from dbkit.verify.repair import text
 
-    with call.output.progress(f"{database.service}: reading the catalog") as progress:
-        verdict = verify(database, lambda said: progress.update(f"{database.service}: {said}"))
+    with call.output.progress(f"{database.name}: reading the catalog") as progress:
+        verdict = verify(database, lambda said: progress.update(f"{database.name}: {said}"))
     for difference in verdict.differences:
-        _tell(call, database.service, difference)
+        _tell(call, database.name, difference)
     for unknown in verdict.unknown:
-        call.output.event(database.service, "unknown", unknown.object, note=unknown.why)
+        call.output.event(database.name, "unknown", unknown.object, note=unknown.why)
     for note in verdict.notes:
-        call.output.note(f"{database.service}: {note}")
+        call.output.note(f"{database.name}: {note}")
     if verdict.differences:
-        call.output.note(f"{database.service}: `dbkit verify {database.service} --sql` prints one script that puts all of it right")
+        call.output.note(f"{database.name}: `dbkit verify {database.name} --sql` prints one script that puts all of it right")
     else:
         beside = f"beside {len(verdict.unknown)} unknown" if verdict.unknown else ""
-        call.output.event(database.service, "no drift", f"{verdict.objects} objects", note=beside)
+        call.output.event(database.name, "no drift", f"{verdict.objects} objects", note=beside)
     return {
-        "service": database.service,
+        "service": database.name,
         "objects": verdict.objects,
         "target": verdict.target,
         "rebuilt_on": verdict.rebuilt_on,
@@ -177,10 +177,10 @@ def _fingerprint(call: Invocation, database: Database) -> dict[str, Any]:
     elif not catalog.comparable(last, now):
         state, problem = "unknown", f"not comparable: {last.rpartition(':')[0]} was recorded, and this is {now.rpartition(':')[0]}"
     else:
-        state, problem = ("no drift", "") if last == now else ("drift", f"`dbkit verify {database.service}` names what")
-    call.output.event(database.service, state, now, note=problem)
+        state, problem = ("no drift", "") if last == now else ("drift", f"`dbkit verify {database.name}` names what")
+    call.output.event(database.name, state, now, note=problem)
     return {
-        "service": database.service,
+        "service": database.name,
         "state": state,
         "fingerprint": now,
         "recorded": last,
@@ -200,8 +200,8 @@ def _journal(call: Invocation, database: Database, head: str | None) -> dict[str
                 problem = f"row {broken[0]} ({broken[1]}) is not as it was written, or the row before it is gone"
             elif head and not journal.has_head(connection, head):
                 problem = "the row with that head is not there: the tail was cut"
-    call.output.event(database.service, "edited" if problem else "unbroken", "journal", note=problem or f"head {last}")
-    return {"service": database.service, "head": last, "problems": [problem] if problem else []}
+    call.output.event(database.name, "edited" if problem else "unbroken", "journal", note=problem or f"head {last}")
+    return {"service": database.name, "head": last, "problems": [problem] if problem else []}
 
 
 def _scripts(call: Invocation, store: Store, *, heal: bool) -> dict[str, Any]:
@@ -213,12 +213,12 @@ def _scripts(call: Invocation, store: Store, *, heal: bool) -> dict[str, Any]:
         found = loaded(client, project, store.service, scripts)
         if not found.is_current and heal:
             load(client, project, store.service, scripts)
-            call.output.event(store.service, "loaded", _scripts_of(len(scripts)))
+            call.output.event(store.name, "loaded", _scripts_of(len(scripts)))
             found = loaded(client, project, store.service, scripts)
     missing = [*found.missing, *(["the function library, or it is another"] if found.library is False else [])]
     problem = f"missing: {', '.join(missing)}" if missing else ""
-    call.output.event(store.service, "drift" if problem else "no drift", problem or _scripts_of(len(scripts)))
-    return {"service": store.service, "problems": [problem] if problem else []}
+    call.output.event(store.name, "drift" if problem else "no drift", problem or _scripts_of(len(scripts)))
+    return {"service": store.name, "problems": [problem] if problem else []}
 
 
 def _scripts_of(number: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.migrate.plan import Sources, read_sources
+from dbkit.postgres import journal
 from dbkit.postgres.queries import sql
 from dbkit.project.manifest import bare
 
@@ -33,14 +34,17 @@ class Glance:
 
 
 def glance(database: Database, connection: psycopg.Connection[tuple[Any, ...]], who: Authority) -> tuple[Glance, datetime | None]:
-    """Return how the target looks, and when a migration was last applied. Where there is no journal yet, all look the same."""
+    """Return how the target looks, and when a migration was last applied.
+
+    Where there is no journal yet, all look the same; where it is an older one, none like another.
+    """
     import psycopg
 
     query = sql("state_digest").replace("{half_undone}", sql("half_undone"))
     try:
         row = connection.execute(query.encode(), {"service": database.service}).fetchone()
     except psycopg.errors.UndefinedTable:
-        row = None
+        row = ("" if journal.version(connection) == 0 else database.name, None)
     digest, last = row or ("", None)
     return Glance(tuple(sorted(who.roles.items())), who.session, who.version, who.in_recovery, who.read_only, digest), last
 

@@ -188,7 +188,8 @@ class Rollout:
                 seen, _ = glance(database, connection, who)
                 if seen in self.current:
                     return Outcome(database.name, "up to date")
-                plan = make_plan(database, connection, to=self.options.to, sources=self.library.sources(database, who.roles))
+                sources, overwrite = self.library.sources(database, who.roles), self.options.by_hand == "overwrite"
+                plan = make_plan(database, connection, to=self.options.to, sources=sources, overwrite=overwrite)
             if plan.is_empty:
                 self.current.add(seen)
                 return Outcome(database.name, "up to date")

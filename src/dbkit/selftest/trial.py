@@ -100,11 +100,11 @@ class Trial:
         return self.write(f"schemas/{SERVICE}/{name}.sql", text)
 
     def manifest(self, more: str = "", url: str | None = None) -> None:
-        """Write dbkit.toml; its only environment is the trial's database."""
+        """Write dbkit.toml; its only environment is the trial's database. Whoever waits at a gate is not to be timed out."""
         where = url or self.arena.conninfo(self.database, f"{PROJECT}_{SERVICE}_migrator")
         services = "".join(f'[services.{name}]\nshared = []\ndatabase = "{self.database}"\n' for name in self.services)
         text = f'[project]\nname = "{PROJECT}"\ndefault_environment = "here"\n{services}[environments.here]\nurl = {json.dumps(where)}\n'
-        self.write("dbkit.toml", text + more)
+        self.write("dbkit.toml", text + more + ("" if "[migrate]" in more else '[migrate]\nlock_timeout = "90s"\n'))
 
     # the program
 

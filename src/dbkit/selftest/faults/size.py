@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,8 +40,13 @@ def _measured(trial: Trial) -> tuple[int, str, int]:
         "print(done.returncode, peak * (1 if sys.platform == 'darwin' else 1024), (done.stdout + done.stderr)[-600:], sep='\\n')\n"
     )
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=trial.root, env=trial.environment, capture_output=True, text=True, check=False, timeout=3 * PATIENCE)
-    code, peak, text = done.stdout.split("\n", 2)
+    child = subprocess.Popen(command, cwd=trial.root, env=trial.environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        code, peak, text = child.communicate(timeout=PATIENCE * 3)[0].split("\n", 2)
+    except subprocess.TimeoutExpired as exc:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        raise NotSurvivedError(f"the run had not ended after {PATIENCE * 3:.0f} s") from exc
     trial.arena.said.append(text)
     return int(peak), text, int(code)
 
