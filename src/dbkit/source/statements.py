@@ -42,15 +42,17 @@ def parse(script: str) -> list[Statement]:
         raise _syntax_error(script, exc.message, exc.cursorpos) from exc
     data = script.encode()
     statements = []
+    line, counted = 1, 0
     for raw in tree.stmts:
         end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(data)
         start = _skip_comments(data, raw.stmt_location, end)
+        line, counted = line + data.count(b"\n", counted, start), start
         node = raw.stmt
         kind = node.WhichOneof("node") or ""
         statements.append(
             Statement(
                 text=data[start:end].decode().strip(),
-                line=data.count(b"\n", 0, start) + 1,
+                line=line,
                 kind=kind,
                 node=getattr(node, kind),
             )
