@@ -64,7 +64,7 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
     server unchanged. Raises ScriptError.
     """
-    if not lexer.MAY_COPY.search(script):
+    if not lexer.may_copy(script):
         return _value(_message(connection, script, 0, 0))
     done = start = 0
     waiting: list[str] = []

@@ -25,7 +25,7 @@ def token_hash(text: str) -> str:
 
     digest = hashlib.sha256()
     try:
-        for piece in lexer.pieces(text) if lexer.MAY_COPY.search(text) else [lexer.Piece("sql", text, 0)]:
+        for piece in lexer.pieces(text) if lexer.may_copy(text) else [lexer.Piece("sql", text, 0)]:
             tokens = _tokens(piece.text.encode(), bodies=True) if piece.kind == "sql" else [piece.text.encode()]
             for token in tokens:
                 digest.update(token)

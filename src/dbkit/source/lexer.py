@@ -69,6 +69,11 @@ class _Statement:
         return self.words[:1] == ["copy"] and ("from", "stdin") in pairs
 
 
+def may_copy(script: str) -> bool:
+    """Say whether the data of a COPY may stand in the script. The plain search spares most of them the pattern, which is slow."""
+    return "stdin" in script.lower() and MAY_COPY.search(script) is not None
+
+
 def pieces(script: str) -> Iterator[Piece]:
     """Yield the statements of a script and, after each COPY … FROM stdin, its data without the closing line.
 
@@ -136,7 +141,7 @@ def _data(script: str, position: int) -> tuple[Piece, int]:
 
 def without_data(script: str) -> str:
     r"""Return the script with the data of its COPY statements and their `\.` blanked; every line stays where it is."""
-    if not MAY_COPY.search(script):
+    if not may_copy(script):
         return script
     kept = []
     end = 0
