@@ -25,12 +25,13 @@ def run_in_transaction(
     text: str,
     source: Script | None,
     before: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], object] = lambda: None,
     after: Callable[[], None] = lambda: None,
     mark: Callable[[], None],
 ) -> float:
     """Run a script and write its mark; there is no moment at which one is in and the other not.
 
-    `before` works in the transaction ahead of the script, as the owner; `after` and `mark` behind it, as the
+    `before` works in the transaction ahead of the script, as the owner, `meanwhile` apart from it; `after` and `mark` behind it, as the
     session's own role; what `mark` sends goes out at once with the COMMIT. Returns the seconds it took. Raises DbkitError at the template's
     line; the transaction is rolled back.
     """
@@ -42,7 +43,7 @@ def run_in_transaction(
     try:
         transaction = session.begin()
         before()
-        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_current_xact_id_if_assigned()") != transaction:
+        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_current_xact_id_if_assigned()", meanwhile) != transaction:
             raise _left_transaction(name)
         after()
         with connection.pipeline():

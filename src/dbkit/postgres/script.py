@@ -58,14 +58,14 @@ def explain(
     )
 
 
-def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | None:
+def send(connection: psycopg.Connection[tuple[Any, ...]], script: str, meanwhile: Callable[[], object] = lambda: None) -> str | None:
     """Send a script as one message, or up to each COPY … FROM stdin and its data; return the first value of its last result.
 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
-    server unchanged. Raises ScriptError.
+    server unchanged. `meanwhile` is done while the server works on a single message. Raises ScriptError.
     """
     if not lexer.may_copy(script):
-        return _value(_message(connection, script, 0, 0))
+        return _value(_message(connection, script, 0, 0, meanwhile))
     done = start = 0
     waiting: list[str] = []
     results: list[PGresult] = []
@@ -83,13 +83,23 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | 
     return _value(results)
 
 
-def _message(connection: psycopg.Connection[tuple[Any, ...]], text: str, done: int, start: int, *, copies: bool = False) -> list[PGresult]:
+def _message(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    text: str,
+    done: int,
+    start: int,
+    meanwhile: Callable[[], object] = lambda: None,
+    *,
+    copies: bool = False,
+) -> list[PGresult]:
     """Send statements at once and return their results; `done` came before them, and `start` is where they stand in the script."""
     from psycopg import errors, generators
     from psycopg.pq import ExecStatus
 
     connection.pgconn.send_query(text.encode())
-    results: list[PGresult] = connection.wait(generators.execute(connection.pgconn))
+    connection.wait(generators.send(connection.pgconn))
+    meanwhile()
+    results: list[PGresult] = connection.wait(generators.fetch_many(connection.pgconn))
     if results[-1].status in {ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH} or (results[-1].status == ExecStatus.COPY_IN and not copies):
         raise DbkitError(
             "COPY … TO stdout, or FROM stdin in an unusual form, can't be sent with a script", hint="write: COPY … FROM stdin;"
