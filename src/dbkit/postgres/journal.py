@@ -10,7 +10,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit import __version__
 from dbkit.errors import DbkitError
@@ -202,25 +202,13 @@ def happened(connection: psycopg.Connection[tuple[Any, ...]], run: Run, event: s
     return connection.execute(query, [run.id, event, object_id]).fetchone() is not None
 
 
-def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: str) -> None:
+def mark(
+    connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: Literal["apply", "rollback"]
+) -> None:
     """Tell yoyo's tables: `apply` marks the migration, `rollback` takes the mark away."""
-    from psycopg import sql as compose
-
+    query = sql(f"yoyo_{operation}").replace("{schema}", f'"{schema}"')  # a name by the manifest's rules
     digest = text_hash(name)  # yoyo's id of a migration is the hash of its file's stem
-    into = compose.Identifier(schema)
-    if operation == "apply":
-        connection.execute(
-            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC')").format(into), [digest, name]
-        )
-    else:
-        connection.execute(compose.SQL("DELETE FROM {}._yoyo_migration WHERE migration_hash = %s").format(into), [digest])
-    connection.execute(
-        compose.SQL(
-            "INSERT INTO {}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, created_at_utc)"
-            " VALUES (%s, %s, %s, %s, %s, %s, now() AT TIME ZONE 'UTC')"
-        ).format(into),
-        [str(uuid.uuid4()), digest, name, operation, run.os_user, run.host],
-    )
+    connection.execute(query.encode(), {"hash": digest, "name": name, "user": run.os_user, "host": run.host})
 
 
 def stored(connection: psycopg.Connection[tuple[Any, ...]], object_id: str) -> tuple[str | None, str | None]:
