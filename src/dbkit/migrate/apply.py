@@ -117,7 +117,6 @@ class Execution:
                 text=migration.script.text,
                 source=migration.script,
                 before=before,
-                meanwhile=lambda: token_hash(migration.script.text),
                 mark=lambda: self._mark(planned, dropped),
             ),
             is_in=lambda: self._is_in(planned),

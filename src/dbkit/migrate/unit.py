@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dbkit.errors import DbkitError
 from dbkit.postgres import script
+from dbkit.postgres.collect import collected
 from dbkit.postgres.connect import server_error
 from dbkit.postgres.session import Session, end
 from dbkit.source import statements
@@ -25,14 +26,14 @@ def run_in_transaction(
     text: str,
     source: Script | None,
     before: Callable[[], None] = lambda: None,
-    meanwhile: Callable[[], object] = lambda: None,
-    after: Callable[[], None] = lambda: None,
-    mark: Callable[[], None],
+    after: Callable[[], None] | None = None,
+    mark: Callable[[], object],
 ) -> float:
     """Run a script and write its mark; there is no moment at which one is in and the other not.
 
-    `before` works in the transaction ahead of the script, as the owner, `meanwhile` apart from it; `after` and `mark` behind it, as the
-    session's own role; what `mark` sends goes out at once with the COMMIT. Returns the seconds it took. Raises DbkitError at the template's
+    `before` works in the transaction ahead of the script, as the owner; `after` and `mark` behind it, as the
+    session's own role. What `mark` sends goes out at once with the COMMIT; where there is no `after` to wait for, it is
+    put together while the server works. Returns the seconds it took. Raises DbkitError at the template's
     line; the transaction is rolled back.
     """
     import psycopg
@@ -40,15 +41,23 @@ def run_in_transaction(
     started = time.monotonic()
     text = statements.strip_restrict(text)
     connection = session.connection
+    marks: list[str] = []
+
+    def prepare() -> None:
+        with collected(connection) as found:
+            mark()
+        marks.extend(found)
+
     try:
         transaction = session.begin()
         before()
-        if script.send(connection, f"{text}\n;{session.ending}; SELECT pg_current_xact_id_if_assigned()", meanwhile) != transaction:
+        ending = f"{session.ending}; SELECT pg_current_xact_id_if_assigned()"
+        if script.send(connection, f"{text}\n;{ending}", meanwhile=prepare if after is None else lambda: None) != transaction:
             raise _left_transaction(name)
-        after()
-        with connection.pipeline():
-            mark()
-            connection.execute("COMMIT")
+        if after is not None:
+            after()
+            prepare()
+        connection.execute("; ".join([*marks, "COMMIT"]).encode())
     except script.ScriptError as exc:
         end(connection)
         if exc.done >= len(statements.parse(text)):

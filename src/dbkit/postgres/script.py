@@ -62,10 +62,11 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str, meanwhile
     """Send a script as one message, or up to each COPY … FROM stdin and its data; return the first value of its last result.
 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
-    server unchanged. `meanwhile` is done while the server works on a single message. Raises ScriptError.
+    server unchanged. `meanwhile` is done once, where it can while the server works. Raises ScriptError.
     """
     if not lexer.may_copy(script):
         return _value(_message(connection, script, 0, 0, meanwhile))
+    meanwhile()
     done = start = 0
     waiting: list[str] = []
     results: list[PGresult] = []
