@@ -116,7 +116,7 @@ class Execution:
                 name=migration.id,
                 text=migration.script.text,
                 source=migration.script,
-                before=before,
+                before=before if self.deployed else None,
                 mark=lambda: self._mark(planned, dropped),
             ),
             is_in=lambda: self._is_in(planned),

@@ -25,39 +25,24 @@ def run_in_transaction(
     name: str,
     text: str,
     source: Script | None,
-    before: Callable[[], None] = lambda: None,
+    before: Callable[[], None] | None = None,
     after: Callable[[], None] | None = None,
     mark: Callable[[], object],
 ) -> float:
     """Run a script and write its mark; there is no moment at which one is in and the other not.
 
-    `before` works in the transaction ahead of the script, as the owner; `after` and `mark` behind it, as the
-    session's own role. What `mark` sends goes out at once with the COMMIT; where there is no `after` to wait for, it is
-    put together while the server works. Returns the seconds it took. Raises DbkitError at the template's
-    line; the transaction is rolled back.
+    `before` works in the transaction ahead of the script, as the owner; `after` and `mark` behind it, as the session's own
+    role. Without `before`, what opens the transaction goes out with the script; what `mark` sends goes out with the COMMIT
+    and is put together while the server works, where there is no `after` to wait for. Returns the seconds it took. Raises
+    DbkitError at the template's line; the transaction is rolled back.
     """
     import psycopg
 
     started = time.monotonic()
     text = statements.strip_restrict(text)
     connection = session.connection
-    marks: list[str] = []
-
-    def prepare() -> None:
-        with collected(connection) as found:
-            mark()
-        marks.extend(found)
-
     try:
-        transaction = session.begin()
-        before()
-        ending = f"{session.ending}; SELECT pg_current_xact_id_if_assigned()"
-        if script.send(connection, f"{text}\n;{ending}", meanwhile=prepare if after is None else lambda: None) != transaction:
-            raise _left_transaction(name)
-        if after is not None:
-            after()
-            prepare()
-        connection.execute("; ".join([*marks, "COMMIT"]).encode())
+        _run(session, name, text, before, after, mark)
     except script.ScriptError as exc:
         end(connection)
         if exc.done >= len(statements.parse(text)):
@@ -70,6 +55,39 @@ def run_in_transaction(
         end(connection)
         raise
     return time.monotonic() - started
+
+
+def _run(
+    session: Session,
+    name: str,
+    text: str,
+    before: Callable[[], None] | None,
+    after: Callable[[], None] | None,
+    mark: Callable[[], object],
+) -> None:
+    connection = session.connection
+    marks: list[str] = []
+
+    def prepare() -> None:
+        with collected(connection) as found:
+            mark()
+        marks.extend(found)
+
+    meanwhile = prepare if after is None else lambda: None
+    whole = f"{text}\n;{session.ending}; SELECT pg_current_xact_id_if_assigned()"
+    if before is None and not session.pooled:
+        began, ended = script.send_all(connection, session.opening, whole, meanwhile)
+    else:
+        began = session.begin()
+        if before is not None:
+            before()
+        ended = script.send(connection, whole, meanwhile)
+    if began != ended:
+        raise _left_transaction(name)
+    if after is not None:
+        after()
+        prepare()
+    connection.execute("; ".join([*marks, "COMMIT"]).encode())
 
 
 def _at_its_end(exc: psycopg.Error, name: str, source: Script | None) -> DbkitError:

@@ -31,7 +31,7 @@ class ScriptError(Exception):
     def __init__(self, cause: psycopg.Error, done: int, start: int = 0) -> None:
         super().__init__(str(cause))
         self.cause = cause
-        self.done = done
+        self.done = max(done, 0)
         position = cause.diag.statement_position
         self.position = start + int(position) if position else None
         self.line: int | None = None
@@ -82,6 +82,20 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str, meanwhile
     if waiting:
         results = _message(connection, "".join(waiting), done, start)
     return _value(results)
+
+
+def send_all(
+    connection: psycopg.Connection[tuple[Any, ...]], opening: str, script: str, meanwhile: Callable[[], object]
+) -> tuple[str | None, str | None]:
+    """Send what opens a transaction and the script in it; return the opening's last value and the script's.
+
+    They are one message, but for a script with the data of a COPY. Raises ScriptError, whose places are in the script.
+    """
+    if lexer.may_copy(script):
+        return send(connection, opening), send(connection, script, meanwhile)
+    before = opening.count(";")
+    results = _message(connection, opening + script, -before, -len(opening), meanwhile)
+    return _value(results[:before]), _value(results)
 
 
 def _message(

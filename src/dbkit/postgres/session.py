@@ -41,15 +41,23 @@ class Session:
         """Open a transaction as the owner; return its id. Behind a pooler nothing is set for longer, and the lease must still be ours."""
         from psycopg.sql import SQL, Identifier
 
-        limit = f"SET LOCAL lock_timeout = '{self.lock_timeout}'"  # of the manifest, whose form was checked
         if self.held:
-            self.connection.execute(f"BEGIN; {limit}".encode())
+            self.connection.execute(f"BEGIN; {self._limit}".encode())
             limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
             self.connection.execute(f"{limits}; SET LOCAL client_connection_check_interval = 1000".encode())
             self.held.fence(self.connection)
             self.connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self.owner)))
             return send(self.connection, "SELECT pg_current_xact_id()")
-        return send(self.connection, f"BEGIN; {limit}; SELECT pg_current_xact_id()")
+        return send(self.connection, self.opening)
+
+    @property
+    def _limit(self) -> str:
+        return f"SET LOCAL lock_timeout = '{self.lock_timeout}'"  # of the manifest, whose form was checked
+
+    @property
+    def opening(self) -> str:
+        """What opens a transaction and tells its id, where no pooler stands between."""
+        return f"BEGIN; {self._limit}; SELECT pg_current_xact_id();"
 
     @property
     def ending(self) -> str:
