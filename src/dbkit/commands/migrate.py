@@ -159,7 +159,7 @@ def _show(call: Invocation, place: Database | Store, to: str | None) -> dict[str
         with place.connect("plan") as connection:
             plan = make_plan(place, connection, to=to)
         for planned in plan.migrations:
-            note = f"{_count(len(planned.statements), 'statement')}{', out of order' if planned.out_of_order else ''}"
+            note = f"{_count(planned.count, 'statement')}{', out of order' if planned.out_of_order else ''}"
             call.output.event(place.service, "pending", planned.migration.name, note=note)
         pending = [planned.migration.id for planned in plan.migrations]
         routines = [routine.id for routine in (*plan.routines.before, *plan.routines.after)]

@@ -139,14 +139,15 @@ class Execution:
     def _backfill(self, planned: PlannedMigration) -> float:
         migration = planned.migration
         assert migration.backfill is not None  # noqa: S101 asked by the caller
-        where = f"{migration.path}:{planned.statements[0].line}"
+        parsed = list(planned.statements)
+        where = f"{migration.path}:{parsed[0].line}"
         walk = Walk(
             self.work,
             migration.id,
             where,
-            chunks(list(planned.statements), migration.backfill, str(migration.path)),
+            chunks(parsed, migration.backfill, str(migration.path)),
             migration.backfill.batch,
-            token_hash(planned.statements[0].text),
+            token_hash(parsed[0].text),
         )
         seconds, end = walk.execute()
 
@@ -188,7 +189,7 @@ class Execution:
             rendered=migration.script.text,
             rollback=migration.rollback.text if migration.rollback else None,
             checksum=token_hash(migration.script.text),
-            statement=len(planned.statements),
+            statement=planned.count,
             detail=detail or None,
         )
         for routine in dropped:

@@ -28,20 +28,25 @@ IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedMigration:
-    """A migration that is not applied, and the statements that it would send."""
+    """A migration that is not applied; `count` is that of the statements that it would send."""
 
     migration: Migration
-    statements: tuple[statements.Statement, ...]
+    count: int
     out_of_order: bool
+
+    @property
+    def statements(self) -> tuple[statements.Statement, ...]:
+        """Parse again: the trees of all migrations together would fill the memory."""
+        return tuple(statements.parse(statements.strip_restrict(self.migration.script.text)))
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a service, rendered for the roles of a server; `checked` remembers the statements of each that was looked at."""
+    """The files of a service, rendered for the roles of a server; `checked` has the number of statements of each that was looked at."""
 
     migrations: tuple[Migration, ...]
     routines: tuple[Routine, ...]
-    checked: dict[str, tuple[statements.Statement, ...]] = field(default_factory=dict, repr=False, compare=False)
+    checked: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,7 @@ def _planned(migration: Migration, sources: Sources, later: str | None, target: 
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
     if migration.id not in sources.checked:
-        sources.checked[migration.id] = tuple(check(migration, "up", target.schema))
+        sources.checked[migration.id] = len(check(migration, "up", target.schema))
         if migration.rollback is not None:
             check(migration, "down", target.schema)
     return PlannedMigration(migration, sources.checked[migration.id], bool(later))
