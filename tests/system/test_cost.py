@@ -15,11 +15,11 @@ from scratch import SOURCES, Scratch
 HEAVY = {"psycopg", "redis", "jinja2", "rich", "yoyo", "sqlfluff", "squawk", "postgast", "google", "sqlparse"}
 
 
-def imported(scratch: Scratch, *arguments: str) -> set[str]:
-    """Run dbkit in a process of its own and return the top-level modules that it has when it ends."""
+def at_the_end(scratch: Scratch, question: str, *arguments: str) -> str:
+    """Run dbkit in a process of its own and return what an expression says there when it ends."""
     program = (
         "import sys\nfrom dbkit.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-        "print('modules:', *{name.partition('.')[0] for name in sys.modules})"
+        f"print('at the end:', {question})"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -29,7 +29,12 @@ def imported(scratch: Scratch, *arguments: str) -> set[str]:
         text=True,
         check=True,
     )
-    return set(done.stdout.rpartition("modules:")[2].split())
+    return done.stdout.rpartition("at the end:")[2].strip()
+
+
+def imported(scratch: Scratch, *arguments: str) -> set[str]:
+    """Return the top-level modules that a run has when it ends."""
+    return set(at_the_end(scratch, "*{name.partition('.')[0] for name in sys.modules}", *arguments).split())
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("migrate", "--help")])
@@ -82,3 +87,20 @@ def test_a_small_migration_is_two_messages(scratch: Scratch, monkeypatch: pytest
             assert words in script
         for words in (f"main/000{number + 1}_t", "INSERT INTO dbkit.journal", "_yoyo_migration", "COMMIT"):
             assert words in marks
+
+
+def test_memory_hardly_grows_with_the_number_of_migrations(scratch: Scratch) -> None:
+    def peak() -> int:
+        # a process begins with the rusage of its parent, but with a high-water mark of its own
+        status = at_the_end(scratch, "open('/proc/self/status').read()", "migrate", "--check")
+        return int(status.partition("VmHWM:")[2].split()[0])
+
+    def write(numbers: range) -> None:
+        for number in numbers:
+            scratch.migration(f"{number:05}_t", f"CREATE TABLE main.t{number} (id bigint PRIMARY KEY);")
+
+    write(range(1, 101))
+    few = peak()
+    write(range(101, 3001))
+
+    assert peak() / few < 1.2
