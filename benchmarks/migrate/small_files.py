@@ -1,110 +1,51 @@
-"""Many small migrations: dbkit beside bare psycopg with a ledger, and yoyo, as whole processes on one server."""
+"""A thousand small migrations: applying them, a run with nothing to do, status"""
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import psycopg
+import measure
+import peers
+from measure import Sample
+from peers import Command
 
 from dbkit.postgres.server import Server
-from dbkit.postgres.throwaway import throwaway_server
-from dbkit.project.manifest import Environment
-
-BARE = """
-import hashlib, pathlib, sys
-import psycopg
-with psycopg.connect(sys.argv[1], autocommit=True) as c:
-    c.execute("CREATE TABLE IF NOT EXISTS ledger (name text PRIMARY KEY, hash text NOT NULL, at timestamptz DEFAULT now())")
-    done = {row[0] for row in c.execute("SELECT name FROM ledger").fetchall()}
-    for path in sorted(pathlib.Path(sys.argv[2]).glob("*.sql")):
-        if path.stem in done or ".rollback" in path.name:
-            continue
-        text = path.read_bytes()
-        with c.transaction():
-            c.execute(text)
-            c.execute("INSERT INTO ledger (name, hash) VALUES (%s, %s)", [path.stem, hashlib.sha256(text).hexdigest()])
-"""
 
 
 def main() -> None:
-    """Print a line for each program: seconds to apply all, seconds for a run with nothing to do, ratios to bare psycopg."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, throwaway_server(Environment()) as server:
+    """Apply the migrations with each program, run it again, ask it for its state."""
+    options = measure.options(__doc__, rounds=3, files=1000)
+    with tempfile.TemporaryDirectory() as folder, measure.server() as server:
         root = Path(folder)
-        write_project(root, options.files)
-        programs = {"bare psycopg": bare, "dbkit": dbkit, "yoyo": yoyo}
-        first: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
-        again: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
-        for number in range(options.rounds):
-            for name, command in programs.items():
-                database = f"bench_{number}_{name.replace(' ', '_')}"
-                with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
-                    connection.execute(f'CREATE DATABASE "{database}"'.encode())
-                first[name].append(timed(command(root, server, database)))
-                again[name].append(timed(command(root, server, database)))
-        with psycopg.connect(server.conninfo("postgres")) as connection:
-            print(
-                f"{options.files} small migrations, PostgreSQL {connection.info.server_version // 10000}, {os.cpu_count()} cores, ", end=""
-            )
-            print(f"median of {options.rounds}; seconds wall (client CPU), ratio to bare psycopg")
-        for name in programs:
-            print(f"{name:14} apply {shown(first, name)}   nothing to do {shown(again, name)}")
+        peers.write_projects(root, migrations(options.files))
+        programs = peers.programs()
+        applied = measure.alternate(options.rounds, {p.name: partial(apply, root, server, p.apply, p.name) for p in programs})
+        again = measure.alternate(options.rounds, {p.name: run(p.apply(root, server, f"{p.name}_0")) for p in programs if p.name != "psql"})
+        status = measure.alternate(options.rounds, {p.name: run(p.status(root, server, f"{p.name}_0")) for p in programs if p.status})
+    measure.table(f"apply {options.files}", applied, "bare")
+    measure.table(f"nothing to do, {options.files} applied", again, "bare")
+    measure.table(f"status, {options.files} applied", status, "dbkit")
+    measure.limit(f"{options.files} small migrations, wall, dbkit to bare", measure.ratio(applied, "dbkit", "bare"), 1.25)
+    measure.limit(f"status with {options.files} applied, CPU", measure.median(status, "dbkit", "cpu"), 0.25, " s")
 
 
-def shown(measured: dict[str, list[tuple[float, float]]], name: str) -> str:
-    """Write median wall and CPU seconds and the median ratio of the rounds."""
-    wall, cpu = (statistics.median(pair[n] for pair in measured[name]) for n in (0, 1))
-    ratio = statistics.median(a[0] / b[0] for a, b in zip(measured[name], measured["bare psycopg"], strict=True))
-    return f"{wall:6.2f} ({cpu:5.2f})  {ratio:5.2f}x"
+def migrations(files: int) -> dict[str, tuple[str, str]]:
+    return {
+        f"{number:05}_t": (f"CREATE TABLE t{number} (id bigint PRIMARY KEY, note text NOT NULL DEFAULT '');\n", f"DROP TABLE t{number};\n")
+        for number in range(1, files + 1)
+    }
 
 
-def write_project(root: Path, files: int) -> None:
-    """Write the migrations once, in the layout that all three read."""
-    folder = root / "migrations" / "main"
-    folder.mkdir(parents=True)
-    (root / "dbkit.toml").write_text('[project]\nname = "bench"\n[services.main]\nshared = []\n')
-    for number in range(1, files + 1):
-        (folder / f"{number:04}_t.sql").write_text(f"CREATE TABLE t{number} (id bigint PRIMARY KEY, note text NOT NULL DEFAULT '');\n")
-        (folder / f"{number:04}_t.rollback.sql").write_text(f"DROP TABLE t{number};\n")
+def apply(root: Path, server: Server, command: Command, name: str, number: int) -> Sample:
+    """Apply to an empty database."""
+    return measure.timed(command(root, server, measure.database(server, f"{name}_{number}")))
 
 
-def bare(root: Path, server: Server, database: str) -> list[str]:
-    """Return the baseline's command."""
-    return [sys.executable, "-c", BARE, server.conninfo(database), str(root / "migrations" / "main")]
-
-
-def dbkit(root: Path, server: Server, database: str) -> list[str]:
-    """Return ours."""
-    url = f"postgresql:///{database}?host={server.sockets}&user=postgres"
-    return [sys.executable, "-m", "dbkit", "-q", "--project", str(root), "migrate", "main", "--url", url]
-
-
-def yoyo(root: Path, server: Server, database: str) -> list[str]:
-    """Return yoyo's."""
-    url = f"postgresql+psycopg:///{database}?host={server.sockets}&user=postgres"
-    program = str(Path(sys.executable).with_name("yoyo"))
-    return [program, "apply", "--batch", "--no-config-file", "--database", url, str(root / "migrations" / "main")]
-
-
-def timed(command: list[str]) -> tuple[float, float]:
-    """Run a command and return its wall and CPU seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    wall = time.monotonic() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def run(command: list[str]) -> Callable[[int], Sample]:
+    return lambda _number: measure.timed(command)
 
 
 if __name__ == "__main__":

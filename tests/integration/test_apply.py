@@ -276,8 +276,6 @@ def test_a_commit_that_is_hidden_from_the_parser_is_refused_by_the_server(scratc
 @pytest.mark.parametrize("script", ["CREATE TABLE public.x (); COMMIT; BEGIN", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK; BEGIN"])
 def test_a_script_that_ended_the_transaction_is_never_marked(connection: Connection, script: str) -> None:
     """A newer server's syntax may hide a COMMIT from our parser: the transaction's id tells."""
-    marked: list[str] = []
-
     with pytest.raises(DbkitError, match="ended dbkit's transaction"):
         run_in_transaction(
             Session(connection, "postgres", "1s"),
@@ -285,10 +283,10 @@ def test_a_script_that_ended_the_transaction_is_never_marked(connection: Connect
             text=script,
             source=None,
             before=lambda: None,
-            mark=lambda: marked.append("x"),
+            mark=lambda: connection.execute("CREATE TABLE public.marked ()"),
         )
 
-    assert marked == []
+    assert connection.execute("SELECT to_regclass('public.marked')").fetchone() == (None,)
     assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 

@@ -202,8 +202,8 @@ class Execution:
                 name=migration.id,
                 text=None if script.is_large else script.text,
                 source=script,
-                before=before,
-                after=after,
+                before=before if self.obstacles.after else None,
+                after=after if self.has_records else None,
                 mark=lambda: self._mark(planned, dropped),
             ),
             is_in=lambda: self._is_in(planned),
@@ -226,14 +226,15 @@ class Execution:
     def _backfill(self, planned: PlannedMigration) -> float:
         migration = planned.migration
         assert migration.backfill is not None  # noqa: S101 asked by the caller
-        where = f"{migration.path}:{planned.statements[0].line}"
+        parsed = list(planned.statements)
+        where = f"{migration.path}:{parsed[0].line}"
         walk = Walk(
             self.work,
             migration.id,
             where,
-            chunks(list(planned.statements), migration.backfill, str(migration.path)),
+            chunks(parsed, migration.backfill, str(migration.path)),
             migration.backfill.batch,
-            token_hash(planned.statements[0].text),
+            token_hash(parsed[0].text),
         )
         seconds, end = walk.execute()
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A script that may run: its statements, and how many; of one that is not small only those that routines may stand in the way of."""
+    """A script that may run: how many statements it has, and those that a run asks for.
+
+    Of one in a transaction these are only the ones that routines may stand in the way of: parse trees are large.
+    """
 
     statements: tuple[statements.Statement, ...]
     count: int
@@ -57,7 +60,7 @@ def check(migration: Migration, direction: Literal["up", "down"], schema: str, s
         for objection in objections.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):
             raise _refused(script, block, objection.line, objection.message, objection.hint)
         found = statements.at_line(parsed, block.line)
-        kept += [statement for statement in found if takes_away(statement)] if in_pieces else found
+        kept += [statement for statement in found if takes_away(statement)] if transactional else found
         count += len(parsed)
     if not count:
         raise ConfigurationError("the file holds no statement", where=f"{script.path}:1", hint="delete it, or write what it is for")

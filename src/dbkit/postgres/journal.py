@@ -10,7 +10,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit import __version__
 from dbkit.errors import DbkitError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dbkit.project.target import Target
 
+Mark = Literal["apply", "mark", "rollback"]
 VERSION = 3
 STEPS, DEFINITIONS = 2, 3  # the versions that brought them
 
@@ -221,26 +222,11 @@ def happened(connection: psycopg.Connection[tuple[Any, ...]], run: Run, event: s
     return connection.execute(query, [run.id, event, object_id]).fetchone() is not None
 
 
-def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: str) -> None:
+def mark(connection: psycopg.Connection[tuple[Any, ...]], run: Run, schema: str, name: str, operation: Mark) -> None:
     """Tell yoyo's tables: `apply` sets the mark, `mark` too where yoyo has not set it already, `rollback` takes it away."""
-    from psycopg import sql as compose
-
+    query = sql(f"yoyo_{operation}").replace("{schema}", f'"{schema}"')  # a name by the manifest's rules
     digest = hash_of(name)  # yoyo's id of a migration is the hash of its file's stem
-    into = compose.Identifier(schema)
-    if operation in {"apply", "mark"}:
-        kept = compose.SQL("ON CONFLICT DO NOTHING" if operation == "mark" else "")
-        connection.execute(
-            compose.SQL("INSERT INTO {}._yoyo_migration VALUES (%s, %s, now() AT TIME ZONE 'UTC') {}").format(into, kept), [digest, name]
-        )
-    else:
-        connection.execute(compose.SQL("DELETE FROM {}._yoyo_migration WHERE migration_hash = %s").format(into), [digest])
-    connection.execute(
-        compose.SQL(
-            "INSERT INTO {}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, created_at_utc)"
-            " VALUES (%s, %s, %s, %s, %s, %s, now() AT TIME ZONE 'UTC')"
-        ).format(into),
-        [str(uuid.uuid4()), digest, name, operation, run.os_user, run.host],
-    )
+    connection.execute(query.encode(), {"hash": digest, "name": name, "user": run.os_user, "host": run.host})
 
 
 def stored(connection: psycopg.Connection[tuple[Any, ...]], object_id: str) -> tuple[str | None, str | None]:

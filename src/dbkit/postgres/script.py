@@ -35,7 +35,7 @@ class ScriptError(Exception):
         super().__init__(str(cause))
         self.cause = cause
         self.block = block
-        self.done = done
+        self.done = max(done, 0)
         self.before = before
         self.line: int | None = None
         if position := cause.diag.statement_position:
@@ -82,13 +82,23 @@ def send(connection: psycopg.Connection[tuple[Any, ...]], script: str) -> str | 
     The simple protocol is used as it is, so `%`, `:name`, `?` and backslashes reach the
     server unchanged. Raises ScriptError.
     """
-    results = send_blocks(connection, blocks([script]) if may_copy(script) else [Block("sql", script, 1)])
-    value = results[-1].get_value(0, 0) if results and results[-1].ntuples else None
-    return value.decode() if value is not None else None
+    results = send_blocks(connection, in_blocks(script))
+    return value(results[-1]) if results else None
+
+
+def in_blocks(script: str) -> Iterable[Block]:
+    """Cut a script at the data of its COPYs, where it may have any."""
+    return blocks([script]) if may_copy(script) else [Block("sql", script, 1)]
+
+
+def value(result: PGresult) -> str | None:
+    """Return the first value of a result."""
+    found = result.get_value(0, 0) if result.ntuples else None
+    return found.decode() if found is not None else None
 
 
 def send_blocks(connection: psycopg.Connection[tuple[Any, ...]], script: Iterable[Block], done: int = 0) -> list[PGresult]:
-    """Send a script block by block; return the last results. The next block is read while the server works. Raises ScriptError."""
+    """Send a script block by block; return the last results. The next block is asked for while the server works. Raises ScriptError."""
     from psycopg import generators
 
     results: list[PGresult] = []

@@ -23,6 +23,7 @@ FORGET = "RESET ALL; CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP; DISCAR
 RESTORE = f"SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE; {FORGET}; SET LOCAL ROLE NONE"
 # under what the database or the role has for search_path, somebody else's now() could come first
 OURS = "SET LOCAL search_path = pg_catalog"
+XID = "SELECT pg_catalog.pg_current_xact_id()"
 KEY = f"SELECT pg_catalog.pg_try_advisory_lock({lock.SPACE}, {lock.EXECUTE})"
 
 
@@ -46,17 +47,22 @@ class Session:
         """
         from psycopg.sql import SQL, Identifier
 
-        limit = f"SET LOCAL lock_timeout = '{self.lock_timeout}'"  # of the manifest, whose form was checked
-        if what:
-            limit += f"; {name_session(what, local=True)}"
         if self.held:
-            self.connection.execute(f"BEGIN; {limit}".encode())
+            self.connection.execute(f"BEGIN; {self._limit}".encode())
             limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
             self.connection.execute(f"{limits}; SET LOCAL client_connection_check_interval = 1000".encode())
             self.held.fence(self.connection)
             self.connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self.owner)))
-            return send(self.connection, "SELECT pg_catalog.pg_current_xact_id()")
-        return send(self.connection, f"BEGIN; {limit}; SELECT pg_catalog.pg_current_xact_id()")
+            return send(self.connection, XID)
+        return send(self.connection, "; ".join(self.opening(what)))
+
+    @property
+    def _limit(self) -> str:
+        return f"SET LOCAL lock_timeout = '{self.lock_timeout}'"  # of the manifest, whose form was checked
+
+    def opening(self, what: str) -> list[str]:
+        """Return the statements that open a transaction, where no pooler stands between; the last one tells its id."""
+        return ["BEGIN", self._limit, *([name_session(what, local=True)] if what else []), XID]
 
     @property
     def ending(self) -> str:

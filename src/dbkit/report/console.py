@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +46,11 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 10_000  # what is piped is never wrapped
     return Console(file=stream, highlight=False, soft_wrap=not stream.isatty(), width=width, emoji=False)
+
+
+def is_plain(stream: TextIO) -> bool:
+    """Say whether text goes there as it is: to what is no terminal, unless FORCE_COLOR is set. Rich, slow to import, is not needed then."""
+    return not (stream.isatty() or os.environ.get("FORCE_COLOR"))
 
 
 def error_console() -> Console:
@@ -78,29 +87,39 @@ class Output:
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """Write one line for people."""
-        if not self.as_json and not self.quiet:
+        if self.as_json or self.quiet:
+            return
+        if is_plain(sys.stdout):
+            click.echo(text)
+        else:
             self.out.print(text, style=style, markup=False)
 
     def note(self, text: str, style: str | None = None) -> None:
         """Write one line about the run itself, to standard error."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        if is_plain(sys.stderr):
+            click.echo(text, err=True)
+        else:
             self.err.print(text, style=style, markup=False)
 
     def event(self, subject: str, verb: str, what: str, seconds: float | None = None, note: str = "") -> None:
         """Write one aligned line of a run: who, what was done, to what, how long it took."""
         if self.as_json or self.quiet:
             return
+        pieces = [(f"{subject:<10} ", "bold"), (f"{verb:<11} ", STYLES.get(verb, "")), (f"{what:<44}", "not bold")]
+        if seconds is not None:
+            pieces.append((f" {seconds:6.2f} s", "dim"))
+        if note:
+            pieces.append((f"  {note}", "dim"))
+        if is_plain(sys.stdout):
+            click.echo("".join(text for text, _ in pieces).rstrip())
+            return
         from rich.text import Text
 
-        text = Text(f"{subject:<10} ", style="bold")
-        text.append(f"{verb:<11} ", style=STYLES.get(verb, ""))
-        text.append(f"{what:<44}", style="not bold")
-        if seconds is not None:
-            text.append(f" {seconds:6.2f} s", style="dim")
-        if note:
-            text.append(f"  {note}", style="dim")
-        text.rstrip()
-        self.out.print(text)
+        line = Text.assemble(*pieces)
+        line.rstrip()
+        self.out.print(line)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), status: str | None = None) -> None:
         """Write an aligned table; numbers of the columns in `right` are right-aligned.
@@ -108,6 +127,9 @@ class Output:
         `status` names the column whose value gives the row's colour.
         """
         if self.as_json or self.quiet:
+            return
+        if is_plain(sys.stdout):
+            click.echo("\n".join(_aligned(headers, rows, right)))
             return
         from rich import box
         from rich.table import Table
@@ -135,6 +157,20 @@ class Output:
             return
         with self.err.status(text, spinner="dots") as status:
             yield Progress(status)
+
+
+def _aligned(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table: a cell's lines stand below one another."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    lines = [list(headers), *(list(line) for row in cells for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        padded = (
+            cell.rjust(width) if header in right else cell.ljust(width) for cell, width, header in zip(line, widths, headers, strict=True)
+        )
+        yield (" " * 3).join(padded).rstrip()
+        if number == 0:
+            yield "─" * (sum(widths) + 3 * (len(widths) - 1))
 
 
 class Progress:
