@@ -68,6 +68,7 @@ def machine() -> str:
     rows = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{cpu or platform.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "load before": f"{os.getloadavg()[0]:.1f} processes",
         "server": postgres.strip(),
         "Python": platform.python_version(),
         "dbkit": dbkit.__version__,
