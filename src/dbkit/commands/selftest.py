@@ -45,13 +45,13 @@ def command(call: Invocation, faults: tuple[int, ...], kills: int, seed: int | N
             verdicts.append(verdict)
             progress.update(f"{len(verdicts)} of {len(rows)} faults")
             show_verdict(verdict, call.output)
+        show_totals(verdicts, call.output)
         if kills:
             drawn = seed if seed is not None else _draw()
             killed = kill_cycles(
                 place, kills, drawn, lambda now: progress.update(f"{now.made} of {now.wanted} kills, {now.histories} histories")
             )
             show_kills(killed, call.output)
-    show_totals(verdicts, call.output)
     if call.output.as_json:
         call.output.document(as_document(verdicts, killed))
     bad = {"failed", "not run"} if strict else {"failed"}
