@@ -58,16 +58,19 @@ def folded(found: Iterable[Object]) -> tuple[dict[Key, Object], tuple[Partition,
 
 
 def _partition(parent: Object, child: Object, due: list[Object], own: list[Object]) -> Partition:
-    deviations: dict[str, str | None] = {}
-    for name in sorted({*child.details, *parent.details} - OF_THE_PARENT):
-        if child.details.get(name) != parent.details.get(name):
-            deviations[name] = _text(child.details.get(name))
+    differing: dict[str, str | None] = deviations(parent, child)
     mine = {(part.kind, part.name): of_a_partition(part) for part in own}
     theirs = {(part.kind, part.name): of_a_partition(part) for part in due if is_inherited(part)}
     for kind, name in sorted({*mine, *theirs}):
         if mine.get((kind, name)) != theirs.get((kind, name)):
-            deviations[f"{kind} {name}"] = _text(mine.get((kind, name)))
-    return Partition(parent, child, tuple(own), deviations)
+            differing[f"{kind} {name}"] = _text(mine.get((kind, name)))
+    return Partition(parent, child, tuple(own), differing)
+
+
+def deviations(parent: Object, child: Object) -> dict[str, str | None]:
+    """Return the properties of a partition's own table that are not as its parent's."""
+    names = sorted({*child.details, *parent.details} - OF_THE_PARENT)
+    return {name: _text(child.details.get(name)) for name in names if child.details.get(name) != parent.details.get(name)}
 
 
 def is_inherited(part: Object) -> bool:
