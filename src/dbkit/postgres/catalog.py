@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 VERSION = 2
 INVISIBLE = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
 PARTS = ("schemas", "relations", "columns", "constraints", "bound", "functions", "types", "others", "search")
-ATTRDEF = 2604  # the oid of pg_attrdef
+ATTRDEF, EXTENSION = 2604, 3079  # the oids of pg_attrdef and pg_extension
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The objects of some schemas, by key. `needs` has, where it was read, what each object needs, by its key.
 
-    A column's default has a key of its own there: ("default", schema, table, column).
+    A column's default has a key of its own there, ("default", schema, table, column), and an extension has no schema in it.
     """
 
     major: int
@@ -62,17 +62,22 @@ def read(connection: psycopg.Connection[tuple[Any, ...]], schemas: Sequence[str]
         connection.execute("SELECT set_config('search_path', '', true)")  # so that every name is qualified
         rows = connection.execute(query.encode(), {"schemas": list(schemas), "invisible": list(INVISIBLE)}).fetchall()
         pairs = connection.execute(sql("catalog_dependencies").encode()).fetchall() if needs else []
+        extensions = connection.execute("SELECT oid::bigint, extname::text FROM pg_extension").fetchall() if needs else []
         connection.execute("SELECT set_config('search_path', %s, true)", [before])
     found = [Object(kind, schema, relation, name, _canonical(details), tuple(at)) for kind, schema, relation, name, details, at in rows]
     objects, partitions = folded(found)
-    return Catalog(connection.info.server_version // 10000, objects, partitions, _needs(pairs, objects, partitions))
+    return Catalog(connection.info.server_version // 10000, objects, partitions, _needs(pairs, extensions, objects, partitions))
 
 
 def _needs(
-    pairs: Iterable[tuple[list[int], list[int]]], objects: Mapping[Key, Object], partitions: Sequence[Partition]
+    pairs: Iterable[tuple[list[int], list[int]]],
+    extensions: Iterable[tuple[int, str]],
+    objects: Mapping[Key, Object],
+    partitions: Sequence[Partition],
 ) -> Mapping[Key, frozenset[Key]]:
     """Translate addresses into keys. What a partition needs or is needed for, its parent is."""
     keys = {thing.address: key for key, thing in objects.items()}
+    keys |= {(EXTENSION, oid, 0): ("extension", "", "", name) for oid, name in extensions}
     keys |= {(ATTRDEF, *thing.address[1:]): ("default", *key[1:]) for key, thing in objects.items() if key[0] == "column"}
     for part in partitions:
         keys |= {thing.address: part.parent.key for thing in (part.table, *part.parts)}

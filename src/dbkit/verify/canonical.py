@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres.partitions import deviations
@@ -66,7 +66,7 @@ def _same(kind: str, name: str, due: Any, there: Any) -> bool:
     return one is not None and one == other
 
 
-@lru_cache(maxsize=None)
+@cache
 def canonical(statement: str) -> str | None:
     """Return the statement as the deparser writes it, without names of tables that nothing needs; None where it does not parse."""
     import postgast
@@ -99,9 +99,11 @@ def _only_table(node: Any) -> str:
     if len(tables) != 1:
         return ""
     kind = tables[0].WhichOneof("node")
-    return _alias(tables[0].range_var) if kind == "range_var" else getattr(getattr(tables[0], kind), "alias", None) and str(
-        getattr(tables[0], kind).alias.aliasname
-    ) or ""
+    return (
+        _alias(tables[0].range_var)
+        if kind == "range_var"
+        else (getattr(getattr(tables[0], kind), "alias", None) and str(getattr(tables[0], kind).alias.aliasname)) or ""
+    )
 
 
 def _alias(table: Any) -> str:

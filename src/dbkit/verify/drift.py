@@ -3,62 +3,84 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbkit.migrate.apply import migrate
 from dbkit.migrate.plan import Sources, is_applied
 from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
-from dbkit.postgres.roles import prepare_cluster
+from dbkit.postgres.objects import Key, Object
 from dbkit.postgres.throwaway import settings_for, throwaway_server
 from dbkit.source import headers
 from dbkit.source.files import Routine, Script, load_migrations
+from dbkit.verify.canonical import aligned
 from dbkit.verify.compare import Difference, compare
+from dbkit.verify.rebuild import rebuild
+from dbkit.verify.repair import Step, plan_repair, script
+from dbkit.verify.stand_ins import offers
+from dbkit.verify.touched import last_to_touch
+from dbkit.verify.unknown import Unknown, ignored, set_apart
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
 
-    from dbkit.postgres.server import Server
+# a read-only look that waits for nobody and never runs for long
+READING = {"default_transaction_read_only": "on", "lock_timeout": "5s", "statement_timeout": "60s"}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found; `notes` say what could not be compared."""
+    """What was found. `unknown` could not be compared; `notes` say what was not; `repair` is one script that ends the drift.
+
+    `objects` is how many there should be, `target` and `rebuilt_on` are the majors.
+    """
 
     differences: tuple[Difference, ...]
+    unknown: tuple[Unknown, ...]
     notes: tuple[str, ...]
+    repair: str
     objects: int
+    target: int
+    rebuilt_on: int
 
 
 def verify(database: Database, progress: Callable[[str], None]) -> Verdict:
-    """Rebuild what is applied there on a throw-away server of the same major, and compare. Writes nothing.
+    """Rebuild what is applied there on a throw-away server, and compare. Writes nothing.
 
-    Raises DbkitError where no server program is new enough.
+    The server is of the target's major, else of the next higher one that is there. Raises DbkitError where none is new enough.
     """
-    with database.connect("verify", default_transaction_read_only="on", lock_timeout="5s") as connection:
-        who = authority(connection, database.target)
+    target = database.target
+    with database.connect("verify", **READING) as connection:
+        who = authority(connection, target)
         sources = recorded(database, connection)
-        found = catalog.read(connection, catalog.schemas_of(connection, database.target.schema, who.owner))
-    settings, major = settings_for(who.major, database.target.settings)
+        offered = offers(connection)
+        found = catalog.read(connection, catalog.schemas_of(connection, target.schema, who.owner), needs=True)
+    settings, major = settings_for(who.major, target.settings)
     progress(f"rebuilding on PostgreSQL {major}")
     with throwaway_server(settings) as server:
-        expected = _rebuilt(database, sources, server)
-    notes = (
-        []
-        if major == who.major
-        else [f"rebuilt on PostgreSQL {major}, as there is no {who.major} here: what the versions print may differ"]
-    )
+        made = rebuild(database, sources, server, offered)
+    notes = []
+    if major != who.major:
+        notes.append(
+            f"the target is PostgreSQL {who.major}, the rebuild PostgreSQL {major}: what they print differently is compared by parsing"
+        )
+    made.catalog, found = aligned(made.catalog, found)
     if who.alone:
-        expected, found = _without_roles(expected), _without_roles(found)
+        made.catalog, found = _without_roles(made.catalog), _without_roles(found)
         notes.append(f"one role does everything here: owners and privileges are not compared ({who.session})")
-    ignored = database.target.project.manifest.verify.ignore
-    differences = [d for d in compare(expected, found) if not any(fnmatch(d.object, pattern) for pattern in ignored)]
-    return Verdict(tuple(_attributed(d, sources) for d in differences), tuple(notes), len(expected.objects))
+    expected, unknown = set_apart(found, made)
+    expected = ignored(expected, found, tuple(target.project.manifest.verify.ignore))
+    repairs = plan_repair(expected, found, who.owner)
+    steps: dict[Key, list[Step]] = {}
+    for repair in repairs:
+        steps.setdefault(repair.cause, []).append(repair.step)
+    things = {**found.objects, **expected.objects}
+    differences = [_explained(d, things, steps, sources, target.schema) for d in compare(expected, found)]
+    text = script((repair.step for repair in repairs), who.owner, who.session)
+    return Verdict(tuple(differences), tuple(unknown), tuple(notes), text, len(expected.objects), who.major, major)
 
 
 def recorded(database: Database, connection: psycopg.Connection[tuple[Any, ...]]) -> Sources:
@@ -77,20 +99,8 @@ def recorded(database: Database, connection: psycopg.Connection[tuple[Any, ...]]
 def _routine(name: str, text: str, detail: dict[str, Any], root: Path) -> Routine:
     found = headers.read_headers(text, headers.ROUTINE_HEADERS, name)
     phase: Literal["before", "after"] = "before" if detail.get("phase") == "before" else "after"
-    script = Script(root / name, text, {}, ())
-    return Routine(name, script, phase, tuple(re.findall(r"[^,\s]+", found.get("depends", ""))), None)
-
-
-def _rebuilt(database: Database, sources: Sources, server: Server) -> catalog.Catalog:
-    from dbkit.postgres.journal import Run
-
-    target = database.target
-    prepare_cluster(server.conninfo("postgres"), target.project, [target.service])
-    rebuild = Database(replace(target, url=None, migrate_url=None), server)
-    migrate(rebuild, Run(target.environment, None), lambda _event: None, sources=sources)
-    with rebuild.connect("verify") as connection:
-        owner = authority(connection, target).owner
-        return catalog.read(connection, catalog.schemas_of(connection, target.schema, owner))
+    source = Script(root / name, text, {}, ())
+    return Routine(name, source, phase, tuple(re.findall(r"[^,\s]+", found.get("depends", ""))), None)
 
 
 def _without_roles(found: catalog.Catalog) -> catalog.Catalog:
@@ -102,13 +112,16 @@ def _without_roles(found: catalog.Catalog) -> catalog.Catalog:
     return replace(found, objects=objects)
 
 
-def _attributed(difference: Difference, sources: Sources) -> Difference:
-    """Name where the object was made: the last migration that names it, with its table; else the routine that creates it."""
-    if difference.verdict == "unexpected":
-        return difference
-    names = [re.escape(part.strip('"')) for part in difference.object.partition("(")[0].split(".")[1:]]
-    mention = [rf"\b{name}\b" for name in names]
-    migrations = [m.id for m in sources.migrations if all(re.search(name, m.script.text) for name in mention)]
-    creating = rf"(?i)\bCREATE\b[^;(]*{mention[-1]}" if mention else r"\A\Z"
-    routines = [r.id for r in sources.routines if re.search(creating, r.script.text)]
-    return replace(difference, made_by=(migrations or routines or [""])[-1])
+def _explained(
+    difference: Difference,
+    things: Mapping[Key, Object],
+    steps: Mapping[Key, list[Step]],
+    sources: Sources,
+    schema: str,
+) -> Difference:
+    """Add the statements that put it right, and where the object was made."""
+    made_by = ""
+    if difference.verdict != "unexpected" and difference.key in things:
+        scripts = [(m.id, m.script.text) for m in sources.migrations] + [(r.id, r.script.text) for r in sources.routines]
+        made_by = last_to_touch(things[difference.key], schema, scripts)
+    return replace(difference, made_by=made_by, repair=tuple(dict.fromkeys(steps.get(difference.key, ()))))

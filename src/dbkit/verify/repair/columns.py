@@ -6,7 +6,16 @@ import re
 
 from dbkit.postgres.objects import Object
 from dbkit.verify.repair import access
-from dbkit.verify.repair.names import changed_foreign_options, changed_settings, foreign_options, literal, quoted, relation, setting
+from dbkit.verify.repair.names import (
+    changed_foreign_options,
+    changed_settings,
+    foreign_options,
+    literal,
+    qualified,
+    quoted,
+    relation,
+    setting,
+)
 from dbkit.verify.repair.step import Sides, Step
 
 MAIN = re.compile(r"numeric|inet|cidr")
@@ -69,7 +78,7 @@ def set_default(column: Object) -> Step:
     return _altered(column, f"SET DEFAULT {column.details['default']}")
 
 
-def alter(expected: Object, found: Object, name: str, sides: Sides) -> list[Step] | None:
+def alter(expected: Object, found: Object, name: str, sides: Sides) -> list[Step] | None:  # noqa: C901 one case a property
     """Change one property; None where the column has to be made again."""
     due = expected.details.get(name)
     match name:
@@ -110,7 +119,7 @@ def retype(expected: Object, found: Object) -> Step:
 def _narrowed(expected: Object, found: Object) -> str:
     """Say what a cast can take away; nothing where the new type holds whatever the old one does."""
     due, there = expected.details["type"], found.details["type"]
-    if due == there or due == "text" or found.details.get("generated"):
+    if due in {there, "text"} or found.details.get("generated"):
         return ""
     if due in WHOLE and there in WHOLE and WHOLE.index(due) > WHOLE.index(there):
         return ""
@@ -127,10 +136,8 @@ def _identity(expected: Object, found: Object) -> list[Step]:
     if there is None:
         ahead = [drop_default(expected)] if found.details.get("default") else []
         table, column = relation(expected), quoted(expected.name)
-        highest = (
-            f"SELECT setval(pg_get_serial_sequence({literal(table)}, {literal(expected.name)}), max({column})) FROM {table}"
-            f" HAVING max({column}) IS NOT NULL"
-        )
+        sequence = f"pg_get_serial_sequence({literal(table)}, {literal(expected.name)})"
+        highest = f"SELECT setval({sequence}, max({column})) FROM {table} HAVING max({column}) IS NOT NULL"  # noqa: S608 names are quoted
         return [*ahead, _altered(expected, f"ADD {due}"), Step(highest)]
     taken = re.fullmatch(r"GENERATED (ALWAYS|BY DEFAULT) AS IDENTITY \((.*)\)", due)
     assert taken  # noqa: S101 the catalog's query writes it so
@@ -142,7 +149,9 @@ def _own_storage(column: Object, sides: Sides) -> str:
     """Name the type's own storage; 16 and later have a word for it."""
     if sides.found.major >= 16:
         return "DEFAULT"
-    return "MAIN" if MAIN.match(column.details["type"]) else "EXTENDED"
+    domains = (domain for key, domain in sides.expected.objects.items() if key[0] == "domain")
+    base = next((domain.details["type"] for domain in domains if qualified(domain) == column.details["type"]), column.details["type"])
+    return "MAIN" if MAIN.match(base) else "EXTENDED"
 
 
 def _altered(column: Object, action: str, loses: str = "") -> Step:
