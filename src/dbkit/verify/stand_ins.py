@@ -46,6 +46,7 @@ def prepare_server(superuser: Connection, target: Offers, own: Offers) -> None:
     superuser.execute("SET allow_in_place_tablespaces = on")
     for name in sorted(target.tablespaces - own.tablespaces):
         superuser.execute(SQL("CREATE TABLESPACE {} LOCATION ''").format(Identifier(name)))
+        superuser.execute(SQL("GRANT CREATE ON TABLESPACE {} TO PUBLIC").format(Identifier(name)))
 
 
 def prepare_collations(superuser: Connection, target: Offers, own: Offers) -> None:

@@ -11,14 +11,13 @@ statement (place, oid, text) AS (
         1,
         t.oid,
         format(
-            'CREATE TYPE %%1$s; CREATE FUNCTION %%2$I.%%3$I(cstring) RETURNS %%1$s LANGUAGE internal IMMUTABLE STRICT AS ''textin'';'
-            ' CREATE FUNCTION %%2$I.%%4$I(%%1$s) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS ''textout'';'
-            ' CREATE TYPE %%1$s (INPUT = %%2$I.%%3$I, OUTPUT = %%2$I.%%4$I, STORAGE = extended, COLLATABLE = %%5$s, CATEGORY = %%6$L)',
-            t.oid::regtype, n.nspname, t.typname || '_stand_in', t.typname || '_stand_out', t.typcollation <> 0, t.typcategory
+            'CREATE TYPE %%1$s; CREATE FUNCTION %%2$s(cstring) RETURNS %%1$s LANGUAGE internal IMMUTABLE STRICT AS ''textin'';'
+            ' CREATE FUNCTION %%3$s(%%1$s) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS ''textout'';'
+            ' CREATE TYPE %%1$s (INPUT = %%2$s, OUTPUT = %%3$s, STORAGE = extended, COLLATABLE = %%4$s, CATEGORY = %%5$L)',
+            t.oid::regtype, t.typinput, t.typoutput, CASE WHEN t.typcollation <> 0 THEN 'true' ELSE 'false' END, t.typcategory
         )
     FROM member AS m
     INNER JOIN pg_type AS t ON t.oid = m.objid
-    INNER JOIN pg_namespace AS n ON n.oid = t.typnamespace
     WHERE m.classid = 'pg_type'::regclass AND t.typtype = 'b' AND t.typcategory <> 'A' AND t.typlen = -1
     UNION ALL
     SELECT 2, t.oid, format('CREATE DOMAIN %%s AS %%s', t.oid::regtype, format_type(t.typbasetype, t.typtypmod))
@@ -73,6 +72,11 @@ statement (place, oid, text) AS (
     INNER JOIN pg_operator AS o ON o.oid = m.objid
     INNER JOIN pg_namespace AS n ON n.oid = o.oprnamespace
     WHERE m.classid = 'pg_operator'::regclass AND o.oprcode <> 0
+    UNION ALL
+    SELECT 6, w.oid, format('CREATE FOREIGN DATA WRAPPER %%1$I; GRANT USAGE ON FOREIGN DATA WRAPPER %%1$I TO PUBLIC', w.fdwname)
+    FROM member AS m
+    INNER JOIN pg_foreign_data_wrapper AS w ON w.oid = m.objid
+    WHERE m.classid = 'pg_foreign_data_wrapper'::regclass
 )
 
 SELECT s.text
