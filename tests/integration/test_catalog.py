@@ -86,6 +86,8 @@ CHANGES = [
 ]
 
 UNCHANGED = [
+    "VACUUM main.people",
+    "VACUUM ANALYZE",
     "CREATE TABLE main.events_2 PARTITION OF main.events FOR VALUES FROM ('2025-02-01') TO ('2025-03-01')",
     "DROP TABLE main.events_1",
     "INSERT INTO main.pets (id) VALUES (1)",

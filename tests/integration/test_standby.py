@@ -47,6 +47,9 @@ def test_a_standby_is_read_and_never_written(standby: Scratch) -> None:
         assert "standby" in refused.err
         assert "primary" in refused.err
         assert "Traceback" not in refused.err
+    assert "no drift" in standby.run("verify", "main", code=0).out
+    assert "no drift" in standby.run("verify", "main", "--fingerprint", code=0).out
+    assert "unbroken" in standby.run("verify", "main", "--journal", code=0).out
     found = standby.run("--format", "json", "health")
     assert found.code in {0, 1}
     assert len(found.document["findings"]) > 20
@@ -60,6 +63,8 @@ def test_a_read_only_database_is_read_and_never_written(scratch: Scratch) -> Non
         connection.execute(f'ALTER DATABASE "{scratch.database_name("main")}" SET default_transaction_read_only = on'.encode())
 
     assert scratch.states() == {"0001_a": "applied", "0002_b": "pending"}
+    assert "no drift" in scratch.call("verify", "main", code=0).out
+    assert "no drift" in scratch.call("verify", "main", "--fingerprint", code=0).out
     for action in (scratch.migrate, scratch.rollback):
         with pytest.raises(DbkitError, match="default_transaction_read_only is on"):
             action()

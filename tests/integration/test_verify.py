@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dbkit.verify import READING
 from scratch import Scratch
 
 
@@ -68,6 +69,108 @@ def test_each_kind_of_drift_is_named_with_where_it_was_made(shop: Scratch) -> No
     text = shop.call("verify", code=1).out
     assert "SELECT 1::bigint" in text
     assert "comment: expected the first; found the last" in text
+
+
+def test_the_script_that_is_printed_ends_all_of_it(shop: Scratch) -> None:
+    for change, *_ in DRIFT:
+        with shop.connect() as connection:
+            connection.execute(change.encode())
+    script = shop.call("verify", "main", "--sql", code=1).out
+    assert "-- loses data: what is in column main.a.extra\nALTER TABLE main.a DROP COLUMN extra;" in script
+
+    shop.run("psql", "main", stdin=f"\\set ON_ERROR_STOP on\n{script}", code=0)
+
+    assert "no drift" in shop.call("verify", code=0).out
+    assert "no drift" in shop.call("verify", "--fingerprint", code=0).out
+    assert shop.call("verify", "main", "--sql", code=0).out == ""
+
+
+def test_each_problem_comes_with_the_sql_that_puts_it_right(shop: Scratch) -> None:
+    with shop.connect() as connection:
+        connection.execute("DROP INDEX main.a_note_idx; ALTER TABLE main.a ALTER at TYPE date")
+
+    found = shop.call("--format", "json", "verify", "main", code=1).document["services"][0]
+
+    repairs = {p["object"]: p["repair"] for p in found["problems"]}
+    assert repairs["main.a.a_note_idx"] == "CREATE INDEX a_note_idx ON main.a USING btree (note);"
+    assert repairs["main.a.at"] == "ALTER TABLE main.a ALTER COLUMN at TYPE timestamp with time zone USING at::timestamp with time zone;"
+    assert found["repair"].startswith("BEGIN;\n")
+    text = shop.call("verify", code=1).out
+    assert "CREATE INDEX a_note_idx ON main.a USING btree (note);" in text
+
+
+def test_a_column_that_was_renamed_keeps_its_rows(shop: Scratch) -> None:
+    with shop.connect() as connection:
+        connection.execute(
+            "INSERT INTO main.a VALUES (1, 'kept'); ALTER TABLE main.a RENAME note TO remark; ALTER TYPE main.mood RENAME TO temper"
+        )
+    script = shop.call("verify", "main", "--sql", code=1).out
+
+    shop.run("psql", "main", stdin=f"\\set ON_ERROR_STOP on\n{script}", code=0)
+
+    assert "loses data" not in script
+    assert shop.value("SELECT note FROM main.a") == "kept"
+    shop.call("verify", code=0)
+
+
+def test_a_table_stands_for_its_parts(shop: Scratch) -> None:
+    shop.value("DROP TABLE main.a CASCADE")
+
+    problems = shop.call("--format", "json", "verify", "main", code=1).document["services"][0]["problems"]
+
+    assert [(p["kind"], p["object"]) for p in problems] == [("table", "main.a"), ("view", "main.v")]
+    assert "CREATE INDEX a_note_idx" in problems[0]["repair"]
+
+
+def test_the_maker_of_an_object_is_read_from_the_parse_tree(shop: Scratch) -> None:
+    shop.migration(
+        "0002_names",
+        "CREATE TABLE main.ab (id bigint, note text);\n-- a_note_idx, main.a.note and note are only mentioned here",
+        "SELECT 1;",
+    )
+    shop.migration("0003_comment", "COMMENT ON COLUMN main.a.at IS 'when';\nGRANT SELECT ON main.ab TO scratch_main_app;", "SELECT 1;")
+    shop.migration("0004_do", "DO $$ BEGIN EXECUTE 'CREATE TABLE main.hidden (i integer)'; END $$;", "SELECT 1;")
+    shop.migrate()
+    with shop.connect() as connection:
+        connection.execute(
+            "DROP INDEX main.a_note_idx; ALTER TABLE main.a ALTER note DROP NOT NULL; ALTER TABLE main.a ALTER at SET NOT NULL"
+        )
+        connection.execute(
+            "ALTER TABLE main.ab ALTER id SET NOT NULL; REVOKE SELECT ON main.ab FROM scratch_main_app; DROP TABLE main.hidden"
+        )
+
+    problems = shop.call("--format", "json", "verify", "main", code=1).document["services"][0]["problems"]
+
+    assert {p["object"]: p["made_by"].partition("/")[2] for p in problems} == {
+        "main.a.a_note_idx": "0001_a",
+        "main.a.note": "0001_a",
+        "main.a.at": "0003_comment",
+        "main.ab.id": "0002_names",
+        "main.ab": "0003_comment",
+        "main.hidden": "0004_do",
+    }
+
+
+def test_the_fingerprint_of_another_major_is_not_comparable(shop: Scratch) -> None:
+    with shop.connect() as connection:
+        connection.execute("ALTER TABLE dbkit.journal DISABLE TRIGGER ALL")
+        connection.execute("UPDATE dbkit.journal SET fingerprint = '2:9:abc' WHERE fingerprint IS NOT NULL")
+
+    told = shop.call("verify", "--fingerprint", code=0).out
+
+    assert "unknown" in told
+    assert "not comparable: 2:9 was recorded" in told
+
+
+def test_no_table_is_locked_and_nothing_runs_for_long(shop: Scratch) -> None:
+    with shop.connect() as holder:
+        holder.execute("CREATE TABLE main.held (i integer)")
+        holder.execute("BEGIN; LOCK TABLE main.held IN ACCESS EXCLUSIVE MODE")
+        assert "unexpected" in shop.call("verify", code=1).out
+        holder.execute("ROLLBACK")
+    with shop.database().connect("verify", **READING) as connection:
+        shown = {name: (connection.execute(f"SHOW {name}".encode()).fetchone() or ("",))[0] for name in READING}
+    assert shown == {"default_transaction_read_only": "on", "lock_timeout": "5s", "statement_timeout": "1min"}
 
 
 def test_what_is_pending_is_no_drift(shop: Scratch) -> None:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 OWNER, MIGRATOR = "scratch_main_owner", "scratch_main_migrator"
-CHANGES = [line for line in (HERE / "drift_changes.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("--")]
+
+
+def lines(name: str) -> list[str]:
+    return [line for line in (HERE / name).read_text(encoding="utf-8").splitlines() if line and not line.startswith("--")]
+
+
+CHANGES, MEANINGLESS = lines("drift_changes.txt"), lines("drift_none.txt")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -112,3 +118,20 @@ def applied(connection: Connection, change: str) -> bool:
     except psycopg.Error:
         return False
     return True
+
+
+@given(st.lists(st.sampled_from(MEANINGLESS), min_size=1, max_size=4, unique=True))
+def test_what_means_nothing_is_no_drift(original: Original, changes: list[str]) -> None:
+    with original.copy() as connection:
+        made = [change for change in changes if applied(connection, change)]
+        assume(made)
+        found = read(connection)
+        assert not compare(original.catalog, found)
+        assert found.fingerprint == original.catalog.fingerprint
+        assert plan_repair(original.catalog, found, OWNER) == []
+
+
+def test_each_of_those_that_mean_nothing_can_be_made(original: Original) -> None:
+    for change in MEANINGLESS:
+        with original.copy() as connection:
+            connection.execute(change.encode())

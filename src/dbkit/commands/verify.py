@@ -214,8 +214,13 @@ def _scripts(call: Invocation, store: Store, *, heal: bool) -> dict[str, Any]:
         found = loaded(client, project, store.service, scripts)
         if not found.is_current and heal:
             load(client, project, store.service, scripts)
-            call.output.event(store.service, "loaded", f"{len(scripts)} scripts")
+            call.output.event(store.service, "loaded", _scripts_of(len(scripts)))
             found = loaded(client, project, store.service, scripts)
-    problem = "" if found.is_current else f"missing: {', '.join(found.missing) or 'the function library'}"
-    call.output.event(store.service, "drift" if problem else "no drift", problem or f"{len(scripts)} scripts")
+    missing = [*found.missing, *(["the function library, or it is another"] if found.library is False else [])]
+    problem = f"missing: {', '.join(missing)}" if missing else ""
+    call.output.event(store.service, "drift" if problem else "no drift", problem or _scripts_of(len(scripts)))
     return {"service": store.service, "problems": [problem] if problem else []}
+
+
+def _scripts_of(number: int) -> str:
+    return f"{number} script{'' if number == 1 else 's'}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dbkit.postgres.catalog import Catalog
-from dbkit.postgres.objects import Key, Object
+from dbkit.postgres.objects import Key, Object, Privilege
 from dbkit.postgres.partitions import Partition
-from dbkit.verify.repair import Step, deviating, whole
+from dbkit.verify.repair import Step, deviating, inherited, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,14 @@ def _partitions(expected: Catalog, found: Catalog) -> list[Difference]:
 
 
 def _details(expected: Object, found: Object) -> dict[str, tuple[str, str]]:
+    there = dict(found.details)
+    if "privileges" in there and "owner" in there and there["owner"] != expected.details.get("owner"):
+        # the owner's privileges go with the object: that it has another owner says enough
+        there["privileges"] = inherited(there["privileges"], there["owner"], expected.details["owner"])
     return {
-        name: _shown(expected.details.get(name), found.details.get(name))
-        for name in sorted({*expected.details, *found.details})
-        if expected.details.get(name) != found.details.get(name)
+        name: _shown(expected.details.get(name), there.get(name))
+        for name in sorted({*expected.details, *there})
+        if expected.details.get(name) != there.get(name)
     }
 
 
@@ -102,8 +106,12 @@ def _shown(expected: Any, found: Any) -> tuple[str, str]:
     return _text(expected), _text(found)
 
 
-def _listed(items: frozenset[Any]) -> str:
-    return ", ".join(sorted(map(str, items))) or "nothing more"
+def _listed(privileges: frozenset[Privilege]) -> str:
+    """Write privileges, those of one grantee together."""
+    groups: dict[str, list[str]] = {}
+    for privilege in sorted(privileges, key=str):
+        groups.setdefault(str(privilege).partition(" to ")[2], []).append(privilege.name)
+    return "; ".join(f"{', '.join(names)} to {grantee}" for grantee, names in sorted(groups.items())) or "nothing more"
 
 
 def _text(value: Any) -> str:

@@ -95,6 +95,6 @@ def move_columns(kind: Object, columns: list[tuple[Object, Object | None]]) -> l
     for found, expected in columns:
         due, name = (expected or found).details["type"], quoted(found.name)
         text = f"ALTER TABLE {quoted(found.schema)}.{quoted(found.relation or '')} ALTER COLUMN {name} TYPE {due} USING {name}::text::{due}"
-        steps.append(Step(text, loses=f"nothing, but stops at a value of {found.shown} that {due} has not"))
+        steps.append(Step(text, loses=f"none, but a row whose {found.shown} is no {due} stops the script here"))
     keyword = named(kind).partition(" ")[0]
     return [*steps, Step(f"DROP {keyword} {quoted(kind.schema)}.{quoted(kind.name + OLD)}")]

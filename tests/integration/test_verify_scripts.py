@@ -1,0 +1,80 @@
+"""Redis forgets scripts: `verify` says which, and `--heal` loads them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scratch import Scratch
+
+if TYPE_CHECKING:
+    import redis
+
+LUA = """
+--[[
+greet: says hello
+KEYS
+    1 name
+ARGV
+RETURNS
+    the greeting
+ERRORS
+FLAGS
+    no-writes
+]]
+return 'hello ' .. redis.call('GET', KEYS[1])
+"""
+
+
+@pytest.fixture
+def cart(scratch: Scratch, dbkit_redis: redis.Redis) -> Scratch:
+    """A project whose service `cart` is on that Redis, its script loaded."""
+    dbkit_redis.flushall()
+    dbkit_redis.script_flush()
+    dbkit_redis.function_flush()
+    path = dbkit_redis.connection_pool.connection_kwargs["path"]
+    scratch.write(
+        "dbkit.toml",
+        f"""
+        [project]
+        name = "scratch"
+        default_environment = "here"
+        [services.cart]
+        engine = "redis"
+        [environments.here]
+        redis_url = "unix://{path}"
+        """,
+    )
+    scratch.write("lua/cart/greet.lua", LUA)
+    scratch.call("migrate", code=0)
+    return scratch
+
+
+def test_what_is_loaded_is_no_drift(cart: Scratch) -> None:
+    assert "no drift" in cart.call("verify", code=0).out
+
+
+@pytest.mark.parametrize("forget", ["script_flush", "function_flush"])
+def test_what_the_server_forgot_is_named_and_healed(cart: Scratch, dbkit_redis: redis.Redis, forget: str) -> None:
+    getattr(dbkit_redis, forget)()
+
+    told = cart.call("verify", "cart", code=1).out
+    assert ("greet" if forget == "script_flush" else "the function library") in told
+
+    assert "loaded" in cart.call("verify", "cart", "--heal", code=0).out
+    assert "no drift" in cart.call("verify", "cart", code=0).out
+    assert dbkit_redis.set("name", "Ada")
+    assert dbkit_redis.fcall("greet", 1, "name") == "hello Ada"
+
+
+def test_an_edited_script_is_drift_until_it_is_loaded(cart: Scratch) -> None:
+    cart.write("lua/cart/greet.lua", LUA.replace("hello", "goodbye"))
+
+    assert "greet" in cart.call("verify", "cart", code=1).out
+    assert "loaded" in cart.call("verify", "cart", "--heal", code=0).out
+    cart.call("verify", "cart", code=0)
+
+
+def test_there_is_no_sql_for_a_service_on_redis(cart: Scratch) -> None:
+    assert "lives on Redis" in cart.call("verify", "cart", "--sql", code=2).err
