@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from dbkit.postgres import throwaway
 from scratch import Scratch
 
 UP = "CREATE TABLE main.a (i integer);\nCREATE INDEX a_i_idx ON main.a (i);\nCREATE TYPE main.mood AS ENUM ('good');"
@@ -36,3 +40,17 @@ def test_a_way_up_that_depends_on_what_was_there_is_found(scratch: Scratch) -> N
 
     assert "up, down and up again is not the same as up" in told.err
     assert "table main.a" in told.err
+
+
+def test_the_server_of_the_tests_is_of_the_targets_major_or_newer(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);", "DROP TABLE main.a;")
+    target = int(scratch.value("SHOW server_version_num")) // 10000
+    monkeypatch.setattr(throwaway, "INSTALLED", ())
+    monkeypatch.setattr(throwaway, "EMBEDDED", (18,))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+
+    told = scratch.call("test", "main", code=0)
+    assert (f"the target is PostgreSQL {target}, the tests run on PostgreSQL 18" in told.err) == (target != 18)
+
+    monkeypatch.setattr(throwaway, "_programs", lambda _settings: iter([(target - 1, None)]))
+    assert f"the target is PostgreSQL {target}, and the newest server program here is {target - 1}" in scratch.call("test", code=1).err

@@ -11,6 +11,8 @@ from dbkit.commands import Invocation, invocation, services_argument
 
 if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
+    from dbkit.project.manifest import Environment
+    from dbkit.project.target import Target
     from dbkit.prove import TestResult
 
 
@@ -32,12 +34,11 @@ def command(call: Invocation, services: tuple[str, ...]) -> None:
     from dbkit.postgres.connect import Database
     from dbkit.postgres.roles import prepare_cluster
     from dbkit.postgres.throwaway import throwaway_server
-    from dbkit.project.target import environment_of
 
     for service in services:
         call.project.service(service)
     targets = [target for target in call.targets(services) if target.engine == "postgres"]
-    _, settings = environment_of(call.project, call.environment)
+    settings = _settings(call, targets)
     results: list[TestResult] = []
     with call.output.progress("starting a throw-away server") as progress, throwaway_server(settings) as server:
         prepare_cluster(server.conninfo("postgres"), call.project, [target.service for target in targets])
@@ -54,6 +55,29 @@ def command(call: Invocation, services: tuple[str, ...]) -> None:
         call.output.line(f"{len(results) - len(failed)} passed, {len(failed)} failed", style="bold red" if failed else "green")
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _settings(call: Invocation, targets: list[Target]) -> Environment:
+    """Choose the server: of the target's major, or the next higher one that is here; an embedded target says it itself."""
+    from dbkit.errors import UnreachableError
+    from dbkit.postgres.connect import Database
+    from dbkit.postgres.throwaway import settings_for
+    from dbkit.project.target import environment_of
+
+    _, settings = environment_of(call.project, call.environment)
+    elsewhere = [target for target in targets if target.url]
+    if not elsewhere:
+        return settings
+    try:
+        with Database(elsewhere[0]).connect("test") as connection:
+            target = connection.info.server_version // 10000
+    except UnreachableError as exc:
+        call.output.note(f"{exc.message}: its major is not known, so the tests run on the manifest's", style="yellow")
+        return settings
+    chosen, major = settings_for(target, settings)
+    if major != target:
+        call.output.note(f"the target is PostgreSQL {target}, the tests run on PostgreSQL {major}: there is no {target} here")
+    return chosen
 
 
 def _local(target: Any) -> Any:

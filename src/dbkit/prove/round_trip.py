@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dbkit.errors import DbkitError
 from dbkit.postgres import catalog
 from dbkit.postgres.connect import authority
+from dbkit.postgres.objects import RELATIONS
 from dbkit.verify import Difference, compare
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
 
 SHOWN = 12
+LEFTOVERS = RELATIONS | {"sequence", "enum", "domain", "composite", "range"}
 
 
 def snapshot(database: Database) -> Catalog:
@@ -29,11 +31,7 @@ def refuse_leftovers(database: Database) -> None:
     What the before-phase routines made stays: they are not undone with the migrations.
     """
     found = snapshot(database)
-    left = [
-        thing.shown
-        for thing in found.objects.values()
-        if thing.schema == database.target.schema and thing.kind in {"table", "view", "materialized view", "sequence", "type", "enum"}
-    ]
+    left = [thing.shown for thing in found.objects.values() if thing.schema == database.target.schema and thing.kind in LEFTOVERS]
     repeatable = _made_before(database)
     left = [name for name in left if name not in repeatable]
     if left:

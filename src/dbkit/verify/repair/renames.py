@@ -10,7 +10,7 @@ from typing import Any
 from dbkit.postgres.catalog import Catalog
 from dbkit.postgres.objects import Key, Object
 from dbkit.verify.repair.names import named, qualified, quoted, relation
-from dbkit.verify.repair.step import Step
+from dbkit.verify.repair.step import Step, When
 
 KINDS = ("table", "sequence", "enum", "domain", "composite", "range", "column", "constraint", "index")
 Pair = tuple[Object, Object]
@@ -56,11 +56,12 @@ def _columns(table: Object, catalog: Catalog) -> list[tuple[str, str]]:
 def _rename(thing: Object, name: str) -> Step:
     match thing.kind:
         case "column" | "constraint":
-            return Step(f"ALTER TABLE {relation(thing)} RENAME {thing.kind.upper()} {quoted(thing.name)} TO {quoted(name)}")
+            text = f"ALTER TABLE {relation(thing)} RENAME {thing.kind.upper()} {quoted(thing.name)} TO {quoted(name)}"
         case "index":
-            return Step(f"ALTER INDEX {qualified(thing)} RENAME TO {quoted(name)}")
+            text = f"ALTER INDEX {qualified(thing)} RENAME TO {quoted(name)}"
         case _:
-            return Step(f"ALTER {named(thing)} RENAME TO {quoted(name)}")
+            text = f"ALTER {named(thing)} RENAME TO {quoted(name)}"
+    return Step(text, when=When.SESSION)  # ahead of what says a new name
 
 
 def _renamed(catalog: Catalog, thing: Object, name: str) -> Catalog:
