@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dbkit.postgres.objects import Key, Object
+from dbkit.postgres.objects import Key, Object, Privilege
 
 # a table's own: its partitions' are other ones, or none
 OF_THE_PARENT = frozenset({"partitioned_by", "partition_of", "bound", "comment", "tablespace", "access_method"})
@@ -49,16 +49,19 @@ def folded(found: Iterable[Object]) -> tuple[dict[Key, Object], tuple[Partition,
         itself = thing.kind in {"table", "foreign table"} and f"{thing.schema}.{thing.name}" in children
         if not itself and not (thing.relation and of_relation in children):
             objects[thing.key] = thing
+    by_default = [thing for thing in things if thing.kind == "default privileges"]
     partitions = []
     for name in sorted(children):
         parent = str(tables[name].details["partition_of"])
         if parent in tables:
-            partitions.append(_partition(tables[parent], tables[name], parts.get(parent, []), parts.get(name, [])))
+            partitions.append(
+                _partition(tables[parent], tables[name], parts.get(parent, []), parts.get(name, []), given(by_default, tables[name]))
+            )
     return objects, tuple(partitions)
 
 
-def _partition(parent: Object, child: Object, due: list[Object], own: list[Object]) -> Partition:
-    differing: dict[str, str | None] = deviations(parent, child)
+def _partition(parent: Object, child: Object, due: list[Object], own: list[Object], by_default: frozenset[Privilege]) -> Partition:
+    differing = deviations(parent, child, by_default)
     mine = {(part.kind, part.name): of_a_partition(part) for part in own}
     theirs = {(part.kind, part.name): of_a_partition(part) for part in due if is_inherited(part)}
     for kind, name in sorted({*mine, *theirs}):
@@ -67,10 +70,27 @@ def _partition(parent: Object, child: Object, due: list[Object], own: list[Objec
     return Partition(parent, child, tuple(own), differing)
 
 
-def deviations(parent: Object, child: Object) -> dict[str, str | None]:
-    """Return the properties of a partition's own table that are not as its parent's."""
-    names = sorted({*child.details, *parent.details} - OF_THE_PARENT)
-    return {name: _text(child.details.get(name)) for name in names if child.details.get(name) != parent.details.get(name)}
+def deviations(parent: Object, child: Object, by_default: frozenset[Privilege]) -> dict[str, str | None]:
+    """Return the properties of a partition's own table that are not as its parent's; of privileges what goes beyond."""
+    names = sorted({*child.details, *parent.details} - OF_THE_PARENT - {"privileges"})
+    differing = {name: _text(child.details.get(name)) for name in names if child.details.get(name) != parent.details.get(name)}
+    beyond = child.details["privileges"] - allowed(parent, child, by_default)
+    return differing | ({"privileges": _text(beyond)} if beyond else {})
+
+
+def allowed(parent: Object, child: Object, by_default: frozenset[Privilege]) -> frozenset[Privilege]:
+    """Return which privileges a partition may have: its owner's, the parent's, and what is given by default; it needs none."""
+    own = {privilege for privilege in child.details["privileges"] if privilege.grantee == child.details["owner"]}
+    return parent.details["privileges"] | by_default | own
+
+
+def given(things: Iterable[Object], table: Object) -> frozenset[Privilege]:
+    """Return the privileges that a new table of that schema has by default."""
+    found: set[Privilege] = set()
+    for thing in things:
+        if thing.kind == "default privileges" and thing.details["on"] == "r" and thing.schema in {table.schema, ""}:
+            found |= thing.details["privileges"]
+    return frozenset(found)
 
 
 def is_inherited(part: Object) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dbkit.postgres.partitions import deviations
+from dbkit.postgres.partitions import deviations, given
 
 if TYPE_CHECKING:
     from dbkit.postgres.catalog import Catalog
-    from dbkit.postgres.objects import Object
+    from dbkit.postgres.objects import Key, Object
     from dbkit.postgres.partitions import Partition
 
 MAINTAIN_SINCE = 17
@@ -112,7 +113,7 @@ def _alias(table: Any) -> str:
 
 def _without_maintain(catalog: Catalog) -> Catalog:
     objects = {key: _known(thing) for key, thing in catalog.objects.items()}
-    return replace(catalog, objects=objects, partitions=tuple(map(_known_partition, catalog.partitions)))
+    return replace(catalog, objects=objects, partitions=tuple(_known_partition(part, objects) for part in catalog.partitions))
 
 
 def _known(thing: Object) -> Object:
@@ -122,7 +123,7 @@ def _known(thing: Object) -> Object:
     return replace(thing, details={**thing.details, "privileges": kept})
 
 
-def _known_partition(part: Partition) -> Partition:
+def _known_partition(part: Partition, objects: Mapping[Key, Object]) -> Partition:
     parent, table = _known(part.parent), _known(part.table)
     others = {name: text for name, text in part.deviations.items() if " " in name}
-    return replace(part, parent=parent, table=table, deviations={**deviations(parent, table), **others})
+    return replace(part, parent=parent, table=table, deviations={**deviations(parent, table, given(objects.values(), table)), **others})

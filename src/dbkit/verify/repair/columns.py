@@ -19,6 +19,7 @@ from dbkit.verify.repair.names import (
 from dbkit.verify.repair.step import Sides, Step
 
 MAIN = re.compile(r"numeric|inet|cidr")
+WIDER = {("timestamp with time zone", "date"), ("timestamp without time zone", "date"), ("double precision", "real")}
 WHOLE = ("smallint", "integer", "bigint", "numeric")
 
 
@@ -119,7 +120,7 @@ def retype(expected: Object, found: Object) -> Step:
 def _narrowed(expected: Object, found: Object) -> str:
     """Say what a cast can take away; nothing where the new type holds whatever the old one does."""
     due, there = expected.details["type"], found.details["type"]
-    if due in {there, "text"} or found.details.get("generated"):
+    if due in {there, "text"} or (due, there) in WIDER or found.details.get("generated"):
         return ""
     if due in WHOLE and there in WHOLE and WHOLE.index(due) > WHOLE.index(there):
         return ""

@@ -10,7 +10,7 @@ from dbkit.verify.repair.order import dependents
 from dbkit.verify.repair.step import Sides, Step
 
 # unexpected ones of these go before anything is made; others when nothing needs them any more
-AT_ONCE = frozenset({"constraint", "index", "trigger", "policy", "rule", "event trigger", "statistics", "cast"})
+AT_ONCE = frozenset({"default privileges", "constraint", "index", "trigger", "policy", "rule", "event trigger", "statistics", "cast"})
 ROUTINES = frozenset({"function", "procedure", "aggregate"})
 # they go with what they belong to, and nothing that we drop waits for them
 LEFT_ALONE = frozenset({"sequence", "table", "foreign table", "schema", "extension", "publication", "default privileges", "server"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from dbkit.postgres.catalog import Catalog
 from dbkit.postgres.objects import Object
-from dbkit.postgres.partitions import OF_THE_PARENT, Partition, is_inherited, of_a_partition
+from dbkit.postgres.partitions import OF_THE_PARENT, Partition, allowed, given, is_inherited, of_a_partition
 from dbkit.verify.repair.step import Step
 
 Parts = dict[tuple[str, str], Object]
@@ -33,6 +33,8 @@ def straightened(
     table, parts = _pattern(part, expected)
     kept = {name: value for name, value in part.table.details.items() if name in OF_THE_PARENT}
     due = {name: value for name, value in table.details.items() if name not in OF_THE_PARENT}
+    may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | table.details["privileges"]
+    due["privileges"] = part.table.details["privileges"] & may_have
     yield from alter(replace(part.table, details={**kept, **due}), part.table) or ()
     mine = {(own.kind, own.name): own for own in part.parts}
     for key in [key for key in mine if key not in parts]:
