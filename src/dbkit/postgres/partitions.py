@@ -80,8 +80,8 @@ def deviations(parent: Object, child: Object, by_default: frozenset[Privilege]) 
 
 def allowed(parent: Object, child: Object, by_default: frozenset[Privilege]) -> frozenset[Privilege]:
     """Return which privileges a partition may have: its owner's, the parent's, and what is given by default; it needs none."""
-    own = {privilege for privilege in child.details["privileges"] if privilege.grantee == child.details["owner"]}
-    return parent.details["privileges"] | by_default | own
+    theirs: frozenset[Privilege] = parent.details["privileges"]
+    return theirs | by_default | {privilege for privilege in child.details["privileges"] if privilege.grantee == child.details["owner"]}
 
 
 def given(things: Iterable[Object], table: Object) -> frozenset[Privilege]:

@@ -36,7 +36,9 @@ def straightened(
     may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | table.details["privileges"]
     due["privileges"] = part.table.details["privileges"] & may_have
     yield from alter(replace(part.table, details={**kept, **due}), part.table) or ()
-    mine = {(own.kind, own.name): own for own in part.parts}
+    # what is not as it should be with the parent, too, is put right there
+    parts = {key: pattern for key, pattern in parts.items() if " ".join(key) in part.deviations}
+    mine = {(own.kind, own.name): own for own in part.parts if f"{own.kind} {own.name}" in part.deviations}
     for key in [key for key in mine if key not in parts]:
         yield from drop(mine[key])
     for key, pattern in parts.items():
