@@ -219,14 +219,27 @@ def test_one_role_alone_is_verified_without_owners(scratch: Scratch) -> None:
         url = "postgresql:///{scratch.database_name("main")}?host={scratch.pool.server.sockets}&user=solo"
         """,
     )
-    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);", "DROP TABLE main.a;")
+    scratch.migration(
+        "0001_a",
+        """
+        CREATE TYPE main.mood AS ENUM ('good', 'bad');
+        CREATE TABLE main.a (i integer, mood main.mood) PARTITION BY LIST (i);
+        CREATE TABLE main.a_1 PARTITION OF main.a FOR VALUES IN (1);
+        """,
+        "DROP TABLE main.a;",
+    )
     scratch.migrate()
     try:
         told = scratch.call("verify", code=0)
         assert "no drift" in told.out
         assert "owners and privileges are not compared" in told.err
-        scratch.value("ALTER TABLE main.a ADD j integer")
-        scratch.call("verify", code=1)
+        with scratch.connect() as connection:
+            connection.execute("ALTER TABLE main.a ADD j integer; ALTER TABLE main.a_1 SET (fillfactor = 50)")
+            connection.execute("ALTER TYPE main.mood ADD VALUE 'worse'")
+        script = scratch.call("verify", "main", "--sql", code=1).out
+        assert "SET LOCAL ROLE" not in script
+        scratch.run("psql", "main", stdin=f"\\set ON_ERROR_STOP on\n{script}", code=0)
+        scratch.call("verify", code=0)
     finally:
         with scratch.connect() as connection:
             connection.execute("DROP OWNED BY solo CASCADE; DROP ROLE solo")

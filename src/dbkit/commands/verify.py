@@ -109,10 +109,9 @@ def _drift(call: Invocation, database: Database) -> dict[str, Any]:
         call.output.note(f"{database.service}: {note}")
     if verdict.differences:
         call.output.note(f"{database.service}: `dbkit verify {database.service} --sql` prints one script that puts all of it right")
-    elif not verdict.unknown:
-        call.output.event(database.service, "no drift", f"{verdict.objects} objects")
     else:
-        call.output.event(database.service, "no drift", f"in the other {verdict.objects - len(verdict.unknown)} objects")
+        beside = f"beside {len(verdict.unknown)} unknown" if verdict.unknown else ""
+        call.output.event(database.service, "no drift", f"{verdict.objects} objects", note=beside)
     return {
         "service": database.service,
         "objects": verdict.objects,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from dbkit.postgres.partitions import Partition
+
 # a read-only look that waits for nobody and never runs for long
 READING = {"default_transaction_read_only": "on", "lock_timeout": "5s", "statement_timeout": "60s"}
 
@@ -35,7 +37,7 @@ READING = {"default_transaction_read_only": "on", "lock_timeout": "5s", "stateme
 class Verdict:
     """What was found. `unknown` could not be compared; `notes` say what was not; `repair` is one script that ends the drift.
 
-    `objects` is how many there should be, `target` and `rebuilt_on` are the majors.
+    `objects` is how many there should be of those that are known, `target` and `rebuilt_on` are the majors.
     """
 
     differences: tuple[Difference, ...]
@@ -80,7 +82,9 @@ def verify(database: Database, progress: Callable[[str], None]) -> Verdict:
     things = {**found.objects, **expected.objects}
     differences = [_explained(d, things, steps, sources, target.schema) for d in compare(expected, found)]
     text = script((repair.step for repair in repairs), who.owner, who.session)
-    return Verdict(tuple(differences), tuple(unknown), tuple(notes), text, len(expected.objects), who.major, major)
+    apart = {entry.object for entry in unknown}
+    known = [t for t in expected.objects.values() if not {t.shown, f"{t.schema}.{t.relation}"} & apart]
+    return Verdict(tuple(differences), tuple(unknown), tuple(notes), text, len(known), who.major, major)
 
 
 def recorded(database: Database, connection: psycopg.Connection[tuple[Any, ...]]) -> Sources:
@@ -104,12 +108,15 @@ def _routine(name: str, text: str, detail: dict[str, Any], root: Path) -> Routin
 
 
 def _without_roles(found: catalog.Catalog) -> catalog.Catalog:
-    objects = {
-        key: replace(thing, details={name: value for name, value in thing.details.items() if name not in {"owner", "privileges"}})
-        for key, thing in found.objects.items()
-        if thing.kind != "default privileges"
-    }
-    return replace(found, objects=objects)
+    def bare(thing: Object) -> Object:
+        return replace(thing, details={name: value for name, value in thing.details.items() if name not in {"owner", "privileges"}})
+
+    def alike(part: Partition) -> Partition:
+        rest = {name: value for name, value in part.deviations.items() if name not in {"owner", "privileges"}}
+        return replace(part, parent=bare(part.parent), table=bare(part.table), deviations=rest)
+
+    objects = {key: bare(thing) for key, thing in found.objects.items() if thing.kind != "default privileges"}
+    return replace(found, objects=objects, partitions=tuple(map(alike, found.partitions)))
 
 
 def _explained(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dbkit.postgres.server import Server
     from dbkit.source.files import Script
 
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
 # no such file, not supported, no such object, no such function: what a server says that lacks something
 LACKING = frozenset({"58P01", "0A000", "42704", "42883"})
 LZ4 = re.compile(r"(?i)\bCOMPRESSION\s+lz4\b")
@@ -81,7 +83,7 @@ def _made_by_the_files(sources: Sources) -> set[str]:
     return {s.node.extname for text in candidates for s in parse(text) if s.kind == "create_extension_stmt"}
 
 
-def _ready_made(superuser: psycopg.Connection[tuple[Any, ...]], target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources) -> None:
+def _ready_made(superuser: Connection, target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources) -> None:
     """Install what an administrator installed on the target, where this server has it too."""
     from psycopg.sql import SQL, Identifier
 
@@ -119,8 +121,8 @@ class Lenient:
 
     def _script(
         self,
-        connection: psycopg.Connection[tuple[Any, ...]],
-        superuser: psycopg.Connection[tuple[Any, ...]],
+        connection: Connection,
+        superuser: Connection,
         script: Script,
         *,
         transactional: bool,
@@ -136,8 +138,8 @@ class Lenient:
 
     def _statement(
         self,
-        connection: psycopg.Connection[tuple[Any, ...]],
-        superuser: psycopg.Connection[tuple[Any, ...]],
+        connection: Connection,
+        superuser: Connection,
         script: Script,
         statement: Statement,
         *,
@@ -158,9 +160,7 @@ class Lenient:
                 names = frozenset(touched(statement, self.copy.target.schema))
                 self.left_out.append(LeftOut(str(script.origin(statement.line)), exc.diag.message_primary or str(exc), names))
 
-    def _stood_in(
-        self, connection: psycopg.Connection[tuple[Any, ...]], superuser: psycopg.Connection[tuple[Any, ...]], statement: Statement
-    ) -> bool:
+    def _stood_in(self, connection: Connection, superuser: Connection, statement: Statement) -> bool:
         """Put a stand-in where the statement failed; say whether there is one."""
         import psycopg
         from psycopg.sql import SQL, Identifier
@@ -186,7 +186,7 @@ class Lenient:
             return True
         return False
 
-    def _install(self, superuser: psycopg.Connection[tuple[Any, ...]], name: str, schema: str) -> None:
+    def _install(self, superuser: Connection, name: str, schema: str) -> None:
         if name in self.installed:
             return
         with self.original.connect("verify", default_transaction_read_only="on") as connection:

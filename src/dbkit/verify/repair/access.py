@@ -19,7 +19,7 @@ GRANTED_ON = {
     "server": "FOREIGN SERVER",
 }
 DEFAULTS = {"r": "TABLES", "S": "SEQUENCES", "f": "FUNCTIONS", "T": "TYPES", "n": "SCHEMAS"}
-LETTERS = {"TABLE": "r", "SEQUENCE": "S", "FUNCTION": "f", "PROCEDURE": "f", "TYPE": "T"}
+LETTERS = {"TABLE": "r", "SEQUENCE": "S", "FUNCTION": "f", "PROCEDURE": "f", "TYPE": "T", "SCHEMA": "n", "FOREIGN SERVER": "server"}
 # what its owner and PUBLIC may do with a new object
 OWN = {
     "r": ("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
@@ -27,6 +27,7 @@ OWN = {
     "n": ("USAGE", "CREATE"),
     "f": ("EXECUTE",),
     "T": ("USAGE",),
+    "server": ("USAGE",),
 }
 OPEN = {"f": "EXECUTE", "T": "USAGE"}
 
@@ -58,12 +59,8 @@ def of_new(thing: Object, sides: Sides) -> list[Step]:
 
 def _at_first(thing: Object, sides: Sides) -> frozenset[Privilege]:
     """Return the privileges that a new object of the owner's has: the server's, and the default ones of its schema."""
-    letter = {"server": "S", "schema": "n"}.get(thing.kind) or LETTERS[GRANTED_ON[thing.kind]]
-    built_in = (
-        _built_in(letter, thing.details["owner"], sides)
-        if thing.kind != "server"
-        else frozenset({Privilege(thing.details["owner"], "USAGE", grantable=False)})
-    )
+    letter = LETTERS[GRANTED_ON[thing.kind]]
+    built_in = _built_in(letter, thing.details["owner"], sides)
     name = f"{sides.owner} {letter}"
     everywhere = sides.expected.objects.get(("default privileges", "", "", name))
     here = sides.expected.objects.get(("default privileges", thing.schema, "", name))

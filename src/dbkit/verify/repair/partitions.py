@@ -33,8 +33,9 @@ def straightened(
     table, parts = _pattern(part, expected)
     kept = {name: value for name, value in part.table.details.items() if name in OF_THE_PARENT}
     due = {name: value for name, value in table.details.items() if name not in OF_THE_PARENT}
-    may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | table.details["privileges"]
-    due["privileges"] = part.table.details["privileges"] & may_have
+    if "privileges" in due:
+        may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | due["privileges"]
+        due["privileges"] = part.table.details["privileges"] & may_have
     yield from alter(replace(part.table, details={**kept, **due}), part.table) or ()
     # what is not as it should be with the parent, too, is put right there
     parts = {key: pattern for key, pattern in parts.items() if " ".join(key) in part.deviations}

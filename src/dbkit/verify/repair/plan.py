@@ -74,7 +74,7 @@ class Writer:
                 return access.drop_default(thing, self.sides)
             case "event trigger":
                 return [Step(f"DROP {named(thing)}", when=When.SESSION)]
-            case "publication" | "server" if thing.details["owner"] != self.sides.owner:
+            case "publication" | "server" if thing.details.get("owner", self.sides.owner) != self.sides.owner:
                 return [Step(f"DROP {named(thing)}", when=When.SESSION if thing.kind == "publication" else When.AFTERWARDS)]
             case "table":
                 return [Step(f"DROP {named(thing)}", loses=f"the rows of {thing.shown}")]
@@ -99,7 +99,7 @@ class Writer:
 
     def _asides(self) -> Iterator[Repair]:
         for key, cause in self.decided.remade.items():
-            if self.found[key].details["owner"] != self.sides.owner:
+            if self.found[key].details.get("owner", self.sides.owner) != self.sides.owner:
                 yield Repair(cause, access.owner(replace(self.found[key], details={"owner": self.sides.owner}))[0])
             yield Repair(cause, types.step_aside(self.found[key]))
 
