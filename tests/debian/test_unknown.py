@@ -89,9 +89,12 @@ def test_what_the_rebuild_can_not_have_is_unknown_and_the_rest_is_compared(old: 
 
 
 def test_an_extension_that_an_administrator_made_is_stood_in_for_as_well(old: Scratch) -> None:
+    old.value("CREATE SCHEMA extra; GRANT USAGE ON SCHEMA extra TO PUBLIC; CREATE EXTENSION hstore SCHEMA extra")
     old.value("CREATE EXTENSION citext")
     old.migration(
-        "0001_a", "CREATE TABLE main.a (email public.citext, low text GENERATED ALWAYS AS (lower(email::text)) STORED);", "SELECT 1;"
+        "0001_a",
+        "CREATE TABLE main.a (more extra.hstore, email public.citext, low text GENERATED ALWAYS AS (lower(email::text)) STORED);",
+        "SELECT 1;",
     )
     old.migrate()
 

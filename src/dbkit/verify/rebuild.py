@@ -63,7 +63,7 @@ def rebuild(database: Database, sources: Sources, server: Server, target: stand_
         own = stand_ins.offers(superuser)
         stand_ins.prepare_server(superuser, target, own)
         stand_ins.prepare_collations(superuser, target, own)
-        _ready_made(superuser, target, own, sources)
+        own = _ready_made(superuser, target, own, sources, here.schema)
     lenient = Lenient(database, copy, sources, target, own)
     try:
         migrate(copy, journal.Run(here.environment, None), lambda _event: None, sources=sources)
@@ -83,13 +83,22 @@ def _made_by_the_files(sources: Sources) -> set[str]:
     return {s.node.extname for text in candidates for s in parse(text) if s.kind == "create_extension_stmt"}
 
 
-def _ready_made(superuser: Connection, target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources) -> None:
-    """Install what an administrator installed on the target, where this server has it too."""
+def _ready_made(superuser: Connection, target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources, schema: str) -> stand_ins.Offers:
+    """Install what an administrator installed on the target, where this server has it too; return what the server really has."""
+    import psycopg
     from psycopg.sql import SQL, Identifier
 
-    wanted = {name for name in target.extensions if name in own.available} - _made_by_the_files(sources)
+    wanted = {name for name in target.extensions if target.extensions[name] != schema} - _made_by_the_files(sources)
+    refused = set()
     for name in sorted(wanted):
-        superuser.execute(SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(Identifier(name)))
+        place = Identifier(target.extensions[name])
+        superuser.execute(SQL("CREATE SCHEMA IF NOT EXISTS {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(place))
+        if name in own.available:
+            try:
+                superuser.execute(SQL("CREATE EXTENSION {} SCHEMA {} CASCADE").format(Identifier(name), place))
+            except psycopg.Error:
+                refused.add(name)  # one that has to be preloaded, or fixes its schema: it is stood in for
+    return replace(own, available=own.available - refused)
 
 
 class Lenient:
