@@ -262,3 +262,24 @@ def test_a_table_that_somebody_holds_does_not_stop_the_end_of_a_run(shop: Scratc
         holder.execute("ROLLBACK")
 
     assert shop.states()["0002_b"] == "applied"
+
+
+def test_what_only_a_person_can_know_is_said_and_nothing_is_changed_until_then(shop: Scratch) -> None:
+    with shop.connect() as connection:
+        connection.execute("ALTER TABLE main.a ADD must integer NOT NULL; INSERT INTO main.a (id, must) VALUES (1, 2)")
+        connection.execute("DROP VIEW main.v; ALTER TABLE main.a DROP note, DROP must")
+    shop.migration(
+        "0002_b", "ALTER TABLE main.a ADD must integer NOT NULL DEFAULT 1; ALTER TABLE main.a ALTER must DROP DEFAULT;", "SELECT 1;"
+    )
+    shop.migrate()
+    shop.value("ALTER TABLE main.a DROP must")
+
+    script = shop.call("verify", "main", "--sql", code=1).out
+
+    assert "-- by hand: rows that are there need a value in main.a.must before the next statement\nALTER TABLE" in script
+    told = shop.run("psql", "main", stdin=f"\\set ON_ERROR_STOP on\n{script}")
+    assert "contains null values" in told.err
+    assert shop.value("SELECT to_regclass('main.v')") is None
+    filled = script.replace("-- by hand: rows that", "UPDATE main.a SET must = 1; --")
+    shop.run("psql", "main", stdin=f"\\set ON_ERROR_STOP on\n{filled}", code=0)
+    shop.call("verify", code=0)

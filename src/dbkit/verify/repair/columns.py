@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from dbkit.postgres.objects import Object
 from dbkit.verify.repair import access
@@ -60,7 +61,12 @@ def create(column: Object, sides: Sides) -> list[Step]:
     """Add the column; a view's comes with the view."""
     if column.details["of"] in {"v", "m"}:
         return of_a_view(column, sides)
-    return [Step(f"ALTER TABLE {relation(column)} ADD COLUMN {definition(column)}"), *besides(column, sides)]
+    added = Step(f"ALTER TABLE {relation(column)} ADD COLUMN {definition(column)}")
+    if not column.details.get("not_null") or any(column.details.get(name) for name in ("default", "generated", "identity")):
+        return [added, *besides(column, sides)]
+    nullable = replace(added, sql=added.sql.removesuffix(" NOT NULL"))
+    fill = Step(by_hand=f"rows that are there need a value in {column.shown} before the next statement")
+    return [nullable, fill, _altered(column, "SET NOT NULL"), *besides(column, sides)]
 
 
 def drop(column: Object) -> Step:

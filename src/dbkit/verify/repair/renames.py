@@ -13,6 +13,7 @@ from dbkit.verify.repair.names import named, qualified, quoted, relation
 from dbkit.verify.repair.step import Step, When
 
 KINDS = ("table", "sequence", "enum", "domain", "composite", "range", "column", "constraint", "index")
+BESIDE = frozenset({"owned_by", "comment", "privileges", "owner", "storage", "statistics", "options", "compression"})
 Pair = tuple[Object, Object]
 
 
@@ -46,7 +47,7 @@ def _alike(one: Object, other: Object, ones: Catalog, others: Catalog) -> bool:
 
 def _essence(thing: Object) -> Mapping[str, Any]:
     """Leave out what changes with a rename, or may well have been changed beside it."""
-    return {name: value for name, value in thing.details.items() if name not in {"owned_by", "comment", "privileges", "owner"}}
+    return {name: value for name, value in thing.details.items() if name not in BESIDE}
 
 
 def _columns(table: Object, catalog: Catalog) -> list[tuple[str, str]]:
