@@ -100,11 +100,10 @@ def _only_table(node: Any) -> str:
     if len(tables) != 1:
         return ""
     kind = tables[0].WhichOneof("node")
-    return (
-        _alias(tables[0].range_var)
-        if kind == "range_var"
-        else (getattr(getattr(tables[0], kind), "alias", None) and str(getattr(tables[0], kind).alias.aliasname)) or ""
-    )
+    table = getattr(tables[0], kind)
+    if kind == "range_var":
+        return _alias(table)
+    return str(table.alias.aliasname) if hasattr(table, "alias") else ""
 
 
 def _alias(table: Any) -> str:

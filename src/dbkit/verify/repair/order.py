@@ -41,19 +41,10 @@ def needs_of_new(catalog: Catalog) -> dict[Key, set[Key]]:
             needs.setdefault(("column", *key[1:]), set()).update(needs[key] - {("column", *key[1:])})
         if key[0] == "sequence":
             needs[key] = {other for other in needs[key] if other[0] != "column"}
-    for key, thing in catalog.objects.items():
-        if thing.kind == "column":
-            table = next(
-                (
-                    k
-                    for k in ((kind, thing.schema, "", thing.relation or "") for kind in ("table", "foreign table"))
-                    if k in catalog.objects
-                ),
-                None,
-            )
-            if table:
-                inherited = {other for other in needs.get(key, ()) if other != table and other[1:3] != key[1:3]}
-                needs.setdefault(table, set()).update(inherited)
+    for key in catalog.objects:
+        for table in (("table", key[1], "", key[2]), ("foreign table", key[1], "", key[2])):
+            if key[0] == "column" and table in catalog.objects:
+                needs.setdefault(table, set()).update(other for other in needs[key] if other != table and other[1:3] != key[1:3])
     return needs
 
 
