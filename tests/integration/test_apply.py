@@ -11,7 +11,7 @@ from dbkit.errors import ConfigurationError, DbkitError
 from dbkit.migrate import Event
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres.session import Session
-from scratch import Scratch
+from scratch import Scratch, until
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -500,6 +500,23 @@ def test_a_migration_without_rollback_is_refused_unless_it_says_why(scratch: Scr
 
     scratch.migration("0001_a", "-- irreversible: it is the first\nCREATE TABLE main.a ();", None)
     scratch.migrate()
+
+    assert scratch.tables() == {"a"}
+
+
+def test_a_migration_that_may_change_roles_waits_for_whoever_changes_roles_in_another_database(scratch: Scratch) -> None:
+    from dbkit.postgres.lock import CLUSTER, SPACE
+
+    assert scratch.pool is not None
+    scratch.migration("0001_a", "-- allow: roles\nCREATE TABLE main.a ();", "DROP TABLE main.a;")
+    with psycopg.connect(scratch.pool.server.conninfo("postgres"), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [SPACE, CLUSTER])
+        run = scratch.start("migrate")
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbkit/roles' AND wait_event_type = 'Lock'"
+        until(lambda: scratch.value(waiting))
+        assert scratch.tables() == set()
+        other.execute("SELECT pg_advisory_unlock(%s, %s)", [SPACE, CLUSTER])
+        assert run.wait(60) == 0
 
     assert scratch.tables() == {"a"}
 

@@ -38,7 +38,13 @@ def test_leading_comments_hold_headers(text: str, found: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["-- Note: this is prose.\nSELECT 1;", "-- See https://example.org/x\nSELECT 1;", "-- Copyright: us\nSELECT 1;"]
+    "text",
+    [
+        "-- Note: this is prose.\nSELECT 1;",
+        "-- See https://example.org/x\nSELECT 1;",
+        "-- Copyright: us\nSELECT 1;",
+        "-- ticket: SHOP-12\nSELECT 1;",
+    ],
 )
 def test_prose_is_no_header(text: str) -> None:
     assert read(text) == {}
@@ -75,6 +81,19 @@ def test_a_header_below_the_first_statement_is_refused(line: str) -> None:
 
     assert "below the first statement" in error.message
     assert error.where == "a.sql:3"
+
+
+@pytest.mark.parametrize("line", ["-- timeout: 5s", "-- lock_timeout: 300 ms", "-- concurrent: true", "-- work-mem: 64MB"])
+def test_a_setting_that_is_none_is_refused(line: str) -> None:
+    error = refusal(f"{line}\nSELECT 1;")
+
+    assert "there is no header" in error.message
+    assert "transactional" in f"{error.hint}"
+
+
+@pytest.mark.parametrize("line", ["-- phase: before", "-- server: >= 18"])
+def test_a_header_of_another_kind_of_file_is_refused(line: str) -> None:
+    assert "belongs into a routine" in refusal(f"{line}\nSELECT 1;").message
 
 
 def test_routines_have_headers_of_their_own() -> None:

@@ -125,6 +125,8 @@ OBJECTIONS = [
     ("ALTER SCHEMA shop RENAME TO store", "owns the service's schema"),
     ("SET standard_conforming_strings = off", "standard_conforming_strings"),
     ("SET TRANSACTION READ ONLY", "READ ONLY"),
+    ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY", "READ ONLY"),
+    ("DISCARD ALL", "DISCARD ALL can't run"),
     ("CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE INDEX CONCURRENTLY"),
     ("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)", "CREATE INDEX CONCURRENTLY"),
     ("DROP INDEX CONCURRENTLY i", "DROP INDEX CONCURRENTLY"),
@@ -153,6 +155,9 @@ def test_what_no_migration_may_hold_is_refused_with_its_line(statement: str, sai
 
 
 FINE = [
+    "DISCARD TEMP",
+    "ALTER TYPE m ADD VALUE 'x'; INSERT INTO log VALUES ('x'); SELECT 'x'::text, 'y'::m",
+    "ALTER TYPE m RENAME VALUE 'y' TO 'x'; SELECT 'x'::m",
     "CREATE SCHEMA other",
     "DROP SCHEMA other",
     "ALTER SCHEMA other RENAME TO shop2",
@@ -187,6 +192,22 @@ def test_a_header_allows_roles(statement: str) -> None:
 @pytest.mark.parametrize("statement", ["VACUUM t", "CREATE INDEX CONCURRENTLY i ON t (a)", "DO $$ BEGIN COMMIT; END $$"])
 def test_a_script_without_transaction_may_hold_what_needs_none(statement: str) -> None:
     assert objected(f"{statement};", transactional=False) == []
+
+
+@pytest.mark.parametrize("use", ["SELECT 'x'::shop.m", "ALTER TABLE t ADD e m DEFAULT 'x'::m", "INSERT INTO t VALUES (CAST('x' AS m))"])
+def test_a_label_that_is_cast_where_it_was_added_is_refused(use: str) -> None:
+    (objection,) = objected(f"ALTER TYPE shop.m ADD VALUE 'x';\n{use};\n")
+
+    assert "the label 'x' of m, added in line 1" in objection.message
+    assert objection.line == 2
+
+
+def test_what_is_not_terminated_is_quoted_on_one_line() -> None:
+    with pytest.raises(ScriptSyntaxError) as caught:
+        parse("SELECT 1;\nSELECT 'a;\n\nSELECT 2;\n")
+
+    assert caught.value.message == """unterminated quoted string at or near "'a;…\""""
+    assert caught.value.hint
 
 
 def test_every_objection_of_a_script_is_returned() -> None:

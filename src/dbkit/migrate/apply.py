@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from dbkit.migrate.plan import Plan, PlannedMigration, Sources, make_plan
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
+from dbkit.postgres.roles import alone_with_roles
 from dbkit.postgres.session import open_watcher, refuse_pooled
 from dbkit.routines import Decision, Deploy, Obstacles, Suspect, adopt, deployed, prune, record, refuse_conflicts, take_note
 from dbkit.source.backfill import chunks
@@ -163,12 +165,13 @@ class Execution:
         work.keep_lock()
         seconds: float | None
         try:
-            if migration.backfill:
-                seconds, dropped = self._backfill(planned), list[str]()
-            elif migration.transactional:
-                seconds, dropped = self._in_transaction(planned)
-            else:
-                seconds, dropped = self._step_by_step(planned)
+            with alone_with_roles(work.database.conninfo()) if "roles" in migration.allow else nullcontext():
+                if migration.backfill:
+                    seconds, dropped = self._backfill(planned), list[str]()
+                elif migration.transactional:
+                    seconds, dropped = self._in_transaction(planned)
+                else:
+                    seconds, dropped = self._step_by_step(planned)
         except DbkitError as exc:
             if record_end(work.database, work.run, migration.id, "failed", exc):
                 raise committed_all_the_same(f"{migration.id} is applied", exc) from exc

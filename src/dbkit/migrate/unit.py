@@ -137,6 +137,7 @@ def _left_transaction(message: str, source: Script | None) -> DbkitError:
 def _hint(sqlstate: str | None) -> str | None:
     return {
         "55P03": "another session holds the lock for longer than lock_timeout: try again, or end that session",
+        "25006": "the script made its transaction read-only, so that its mark could not be written: take that out",
         "40P01": "try again: the server ended this transaction to break a deadlock",
         "42501": "the owner role may not do this; what needs a superuser is not a migration",
         "55P04": "a new enum label can be used only after its transaction: use it in the next migration",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres.connect import connect
@@ -28,6 +30,19 @@ def prepare_cluster(maintenance: str, project: Project, services: list[str]) -> 
         for service in services:
             _make_roles(connection, project, service)
         return [database for service in services if (database := _make_database(connection, project, service))]
+
+
+@contextmanager
+def alone_with_roles(conninfo: str) -> Iterator[None]:
+    """Keep everybody else from changing roles: statements about one role from two databases at once fail.
+
+    `conninfo` names any database of the cluster; the lock is in the maintenance database, `postgres`.
+    """
+    from psycopg.conninfo import make_conninfo
+
+    with connect(make_conninfo(conninfo, dbname="postgres"), "roles") as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [SPACE, CLUSTER])
+        yield
 
 
 def _missing(connection: psycopg.Connection[tuple[Any, ...]], project: Project, services: list[str]) -> bool:

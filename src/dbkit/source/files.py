@@ -93,7 +93,11 @@ def load_migrations(project: Project, service: str) -> list[Migration]:
     ups, downs = _versioned_files(folder)
     for stem, path in downs.items():
         if stem not in ups:
-            raise ConfigurationError(f"a rollback without its migration: no {stem}.sql beside it", where=f"{path}:1")
+            raise ConfigurationError(
+                f"a rollback without its migration: no {stem}.sql beside it",
+                where=f"{path}:1",
+                hint="delete it, or give both the same name",
+            )
     context = names(project, service)
     includes = shared_folders(project.root)
     found = [_migration(service, stem, path, downs.get(stem), context, includes) for stem, path in ups.items()]
@@ -204,7 +208,7 @@ def _script(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) 
         return Script(path, None, context, includes)
     text = templates.render(path, context, includes)
     if not text.strip():
-        raise ConfigurationError("the file is empty, or renders to nothing", where=f"{path}:1")
+        raise ConfigurationError("the file is empty, or renders to nothing", where=f"{path}:1", hint="delete it, or write what it is for")
     return Script(path, text, context, includes)
 
 
@@ -245,7 +249,9 @@ def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
         sorter.prepare()
     except graphlib.CycleError as exc:
         cycle = exc.args[1]
-        raise ConfigurationError(f"circular depends: {' -> '.join(cycle)}", where=where(cycle[0])) from exc
+        raise ConfigurationError(
+            f"circular depends: {' -> '.join(cycle)}", where=where(cycle[0]), hint="take one of these `-- depends:` out"
+        ) from exc
     waiting: list[str] = []
     result = []
     while sorter.is_active():

@@ -12,14 +12,21 @@ ROLLBACK_HEADERS = ("transactional", "allow")
 ROUTINE_HEADERS = ("depends", "phase", "server")
 REPEATABLE = "squashes"  # a line each, so that a long list can be read
 
+_ELSEWHERE = {"backfill": "a migration", "depends": "a migration or a routine", "irreversible": "a migration"} | {
+    "phase": "a routine",
+    "server": "a routine",
+}
+
+# what nobody writes in prose, so that a comment is one and a setting without effect is not
+_SETTING = re.compile(r"true|false|on|off|[0-9]+ ?(?:ms|s|min|h|MB|kB|GB)")
 _LINE = re.compile(r"--\s*([A-Za-z_-]+)\s*([:=])\s*(.*?)\s*$")
 
 
 def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str]:
     """Return the headers of the leading comment lines.
 
-    `where` is the file, for errors. Raises ConfigurationError for a misspelt, repeated
-    or misplaced header.
+    `where` is the file, for errors. Raises ConfigurationError for a misspelt, repeated or misplaced header, and for a
+    setting that is none; any other comment is prose.
     """
     found: dict[str, str] = {}
     body = 0
@@ -40,6 +47,12 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 f"the header {key + sign!r} is not one; did you mean '{close[0]}:'?",
                 where=f"{where}:{number}",
                 hint=f"headers: {', '.join(known)}, in lower case, with a colon",
+            )
+        elif sign == ":" and (key in _ELSEWHERE or _SETTING.fullmatch(value)):
+            raise ConfigurationError(
+                f"the header {key!r} belongs into {_ELSEWHERE[key]}" if key in _ELSEWHERE else f"there is no header {key!r}",
+                where=f"{where}:{number}",
+                hint=f"headers here: {', '.join(known)}",
             )
     refuse_misplaced(text, body, known, where)
     return found

@@ -134,7 +134,8 @@ def _end_of_comment(script: str, opening: re.Match[str]) -> int:
 
 
 def _unterminated(script: str, position: int, what: str) -> ScriptSyntaxError:
-    return ScriptSyntaxError(f"unterminated {what}", script.count("\n", 0, position) + 1)
+    line = script.count("\n", 0, position) + 1
+    return ScriptSyntaxError(f"unterminated {what}", line, "what opens here is not closed before the end of the file")
 
 
 def _data(script: str, position: int) -> tuple[Piece, int]:

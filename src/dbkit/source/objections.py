@@ -105,7 +105,7 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
             return f"dbkit owns the service's schema {schema!r}", "remove the statement: drop what is in it"
         case "rename_stmt" if node.subname == schema and "SCHEMA" in statement.text.upper():
             return f"dbkit owns the service's schema {schema!r}", "remove the statement"
-        case "variable_set_stmt":
+        case "variable_set_stmt" | "discard_stmt":
             return _refused_setting(statement)
         case _ if transactional and (name := needs_no_transaction(statement)):
             return f"{name} can't run inside a transaction", "put `-- transactional: false` at the top of the file"
@@ -150,6 +150,12 @@ class _NewLabels:
 
 
 def _refused_setting(statement: Statement) -> tuple[str, str] | None:
+    if statement.kind == "discard_stmt":
+        import postgast
+
+        everything = statement.node.target == postgast.pg_query_pb2.DISCARD_ALL
+        undone = "remove it: what a script does to its session is undone behind it"
+        return ("DISCARD ALL can't run inside a transaction", undone) if everything else None
     name = statement.node.name
     if name == "standard_conforming_strings":
         return (

@@ -114,7 +114,11 @@ def _syntax_error(script: str, message: str, cursor: int) -> ScriptSyntaxError:
             line,
             "only psql knows it: write the SQL that it stands for",
         )
-    return ScriptSyntaxError(message, line)
+    near, quoted, text = message.partition(' at or near "')
+    first = text.removesuffix('"').partition("\n")[0]
+    shown = f"{first[:60]}…" if len(text) > len(first) + 1 or len(first) > 60 else first
+    hint = "what opens here is not closed before the end of the file" if near.startswith("unterminated") else None
+    return ScriptSyntaxError(f'{near}{quoted}{shown}"' if quoted else message, line, hint)
 
 
 def strip_restrict(script: str) -> str:

@@ -218,7 +218,7 @@ def _render(template: Template, path: Path, context: Mapping[str, Any]) -> str:
     except jinja2.TemplateNotFound as exc:
         raise ConfigurationError(f"no template {exc.name!r} to include", where=_place(exc, path)) from exc
     except jinja2.UndefinedError as exc:
-        hint = f"known here: {', '.join(sorted(context))}"
+        hint = f"known here: {', '.join(sorted(context))}" if str(exc).endswith("is undefined") else None
         if "rules" not in context and "'rules' is undefined" in str(exc):
             hint = "a versioned migration sees names only; a business number reaches the database through a repeatable in schemas/"
         raise ConfigurationError(f"template: {exc.message}", where=_place(exc, path), hint=hint) from exc
