@@ -85,7 +85,8 @@ def command(
     done, code = [], 0
     with call.reach(services, url) as reached:
         run = call.run()
-        for place, *others in by_service(reached):
+        # scripts first: they come beside the old ones, and what commits next may call them
+        for place, *others in by_service(sorted(reached, key=lambda place: place.target.engine != "redis")):
             if fleet := place.target.fleet:
                 options = Options(
                     fleet.canary,
@@ -152,7 +153,7 @@ def _migrate(
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):
-        return _load(call, place)
+        return _load(call, place, run)
     import time
 
     from dbkit.migrate import migrate
@@ -217,9 +218,10 @@ def _tell(call: Invocation, service: str, event: Event) -> None:
             pass
 
 
-def _load(call: Invocation, store: Store) -> dict[str, object]:
+def _load(call: Invocation, store: Store, run: Run) -> dict[str, object]:
     import time
 
+    from dbkit.redis.releases import record_release
     from dbkit.redis.scripts import load, load_scripts, loaded
 
     project, started = store.target.project, time.monotonic()
@@ -230,6 +232,8 @@ def _load(call: Invocation, store: Store) -> dict[str, object]:
             call.output.event(store.service, "up to date", _count(len(scripts), "script"))
             return {"service": store.service, "loaded": [], "pending": []}
         load(client, project, store.service, scripts)
+        who = {"environment": run.environment, "os_user": run.os_user, "host": run.host, "git_commit": run.git_commit or ""}
+        record_release(client, project, store.service, scripts, str(run.id), who)
     call.output.event(store.service, "loaded", _count(len(scripts), "script"), time.monotonic() - started)
     return {"service": store.service, "loaded": [script.name for script in scripts], "pending": []}
 

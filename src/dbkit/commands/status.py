@@ -146,19 +146,22 @@ def _minute(at: datetime | None) -> str:
 
 def _scripts(store: Store) -> dict[str, Any]:
     from dbkit.redis.connect import product
+    from dbkit.redis.releases import last_release
     from dbkit.redis.scripts import load_scripts, loaded
 
     scripts = load_scripts(store.target.project, store.service)
     with store.connect() as client:
         found = loaded(client, store.target.project, store.service, scripts)
         server = product(client)
+        at, release = last_release(client, store.target.project, store.service) or (None, None)
     return {
         "service": store.name,
         "state": "up to date" if found.is_current else "pending",
         "applied": "",
         "pending": "" if found.is_current else len(scripts),
         "routines": len(found.present),
-        "last": "",
+        "last": _minute(at),
         "server": server,
+        "release": release,
         "scripts": {"present": found.present, "missing": found.missing, "library": found.library},
     }
