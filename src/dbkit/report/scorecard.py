@@ -26,10 +26,18 @@ def show_verdict(verdict: Verdict, output: Output) -> None:
     text.append(verdict.title, style="not bold")
     output.out.print(text)
     if verdict.state == "failed":
-        output.line(f"{'':21}must: {verdict.must}")
+        _below(output, f"must: {verdict.must}")
     if verdict.seen:
-        label = "seen" if verdict.state == "failed" else "missing"
-        output.line(f"{'':21}{label}: " + verdict.seen.replace("\n", f"\n{'':23}"))
+        _below(output, f"{'seen' if verdict.state == 'failed' else 'missing'}: {verdict.seen}")
+
+
+def _below(output: Output, text: str) -> None:
+    """Write an indented text, as wide as the terminal."""
+    import textwrap
+
+    for line in text.splitlines():
+        for piece in textwrap.wrap(line, output.out.width - 1, initial_indent=" " * 21, subsequent_indent=" " * 23):
+            output.line(piece)
 
 
 def show_totals(verdicts: Sequence[Verdict], output: Output) -> None:
