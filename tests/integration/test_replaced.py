@@ -499,3 +499,17 @@ def test_a_before_routine_with_a_new_result_makes_its_dependents_of_the_after_ph
     assert scratch.value("SELECT pg_typeof(one)::text FROM main.v") == "smallint"
     assert may(scratch, "app", "main.v")
     assert scratch.status().is_current
+
+
+def test_the_dry_run_names_what_stands_in_the_way(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a (id bigint, note text);", "DROP TABLE main.a;")
+    scratch.routine("notes", "CREATE OR REPLACE VIEW main.notes AS SELECT note FROM main.a;")
+    scratch.migrate()
+    scratch.migration("0002_b", "ALTER TABLE main.a ALTER note TYPE varchar(10);", "ALTER TABLE main.a ALTER note TYPE text;")
+
+    told = scratch.call("migrate", "--dry-run", code=0).out
+
+    assert "in the way" in told
+    assert "VIEW main.notes" in told
+    scratch.migrate()
+    assert scratch.tables() == {"a", "notes"}

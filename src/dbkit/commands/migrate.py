@@ -11,13 +11,11 @@ from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.fleet.migrate import Options
-    from dbkit.migrate import Event, Plan
+    from dbkit.migrate import Event
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.redis.connect import Store
     from dbkit.routines import Decision
-
-HEAD = 32  # digits of a hash that are shown: a line's worth, and more than anybody forges
 
 
 @click.command("migrate")
@@ -157,6 +155,7 @@ def _migrate(
     import time
 
     from dbkit.migrate import migrate
+    from dbkit.report.run import count, remark, summary, tell
 
     started = time.monotonic()
     routines: list[str] = []
@@ -167,55 +166,15 @@ def _migrate(
             if event.kind == "deployed":
                 routines.append(event.object)
             else:
-                _tell(call, place.name, event)
+                tell(call.output, place.name, event)
 
         plan = migrate(place, run, told, to=to, lock_wait=lock_wait, by_hand=by_hand, orphans=orphans)
     if routines:
-        call.output.event(place.name, "deployed", _count(len(routines), "routine"), time.monotonic() - started)
+        call.output.event(place.name, "deployed", count(len(routines), "routine"), time.monotonic() - started)
     if plan.is_empty:
-        call.output.event(place.name, "up to date", _summary(plan))
-    _remark(call, place, plan, pruned=orphans)
+        call.output.event(place.name, "up to date", summary(plan))
+    remark(call.output, place.target, plan, pruned=orphans)
     return {"service": place.name, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
-
-
-def _remark(call: Invocation, place: Database, plan: Plan, *, pruned: bool) -> None:
-    """Say what the run noticed and left alone."""
-    if place.target.policy.out_of_order == "warn":
-        for planned in plan.migrations:
-            if planned.gap:
-                call.output.note(f"{place.service}: warning: no migration has the number {planned.gap}", style="yellow")
-            if planned.out_of_order:
-                call.output.note(f"{place.name}: warning: {planned.migration.name} was applied out of order", style="yellow")
-    for name in plan.cosmetic:
-        call.output.event(place.name, "note", f"{name.partition('/')[2]} was reformatted since it was applied")
-    for name in () if pruned else plan.routines.gone:
-        call.output.event(place.name, "note", f"{name.partition('/')[2]} is deployed, but its file is gone: --prune drops it")
-    for suspect in plan.routines.touched.changed:
-        if suspect.routine not in plan.routines.pending:
-            call.output.event(place.name, "changed", suspect.routine.partition("/")[2], note=suspect.told)
-
-
-def _tell(call: Invocation, service: str, event: Event) -> None:
-    name = event.object.partition("/")[2]
-    match event.kind:
-        case "applied":
-            call.output.event(service, "applied", name, event.seconds)
-        case "in the way":
-            call.output.event(service, "dropped", name, note=f"in the way of {event.text.partition('/')[2]}, made again below")
-        case "waiting":
-            call.output.note(f"{service}: waiting for another run: {event.text}")
-        case "notice":
-            call.output.note(f"{service}: {event.text}", style="dim")
-        case "retrying":
-            call.output.note(f"{service}: {name}: {event.text}", style="yellow")
-        case "finished":
-            call.output.note(f"{service}: journal head {event.text[:HEAD]}", style="dim")
-        case "adopted":
-            call.output.event(service, "adopted", name, note="stays as it is until its file changes")
-        case "resumed" | "settled" | "pruned" | "recognised":
-            call.output.event(service, event.kind, name, note=event.text)
-        case _:
-            pass
 
 
 def _load(call: Invocation, store: Store, run: Run) -> dict[str, object]:
@@ -223,24 +182,26 @@ def _load(call: Invocation, store: Store, run: Run) -> dict[str, object]:
 
     from dbkit.redis.releases import record_release
     from dbkit.redis.scripts import load, load_scripts, loaded
+    from dbkit.report.run import count
 
     project, started = store.target.project, time.monotonic()
     scripts = load_scripts(project, store.service)
     with store.connect() as client:
         before = loaded(client, project, store.service, scripts)
         if before.is_current:
-            call.output.event(store.service, "up to date", _count(len(scripts), "script"))
+            call.output.event(store.service, "up to date", count(len(scripts), "script"))
             return {"service": store.service, "loaded": [], "pending": []}
         load(client, project, store.service, scripts)
         who = {"environment": run.environment, "os_user": run.os_user, "host": run.host, "git_commit": run.git_commit or ""}
         record_release(client, project, store.service, scripts, str(run.id), who)
-    call.output.event(store.service, "loaded", _count(len(scripts), "script"), time.monotonic() - started)
+    call.output.event(store.service, "loaded", count(len(scripts), "script"), time.monotonic() - started)
     return {"service": store.service, "loaded": [script.name for script in scripts], "pending": []}
 
 
 def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrite: bool) -> dict[str, object]:
     """Print what a run would do, and return it."""
     from dbkit.redis.connect import Store
+    from dbkit.report.run import count, show_plan
 
     pending: list[str] = []
     if isinstance(place, Store):
@@ -252,32 +213,15 @@ def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrit
         pending = [] if found.is_current else [script.name for script in scripts]
     else:
         from dbkit.migrate import make_plan
+        from dbkit.routines import Obstacles, deployed
 
         with place.connect("plan") as connection:
             plan = make_plan(place, connection, to=to, overwrite=overwrite)
-        for planned in plan.migrations:
-            remarks = ["out of order"] * planned.out_of_order + [f"{planned.gap} is missing"] * bool(planned.gap)
-            call.output.event(place.name, "pending", planned.migration.name, note=", ".join([planned.measure, *remarks]))
-        for baseline in plan.recognised:
-            call.output.event(place.name, "pending", baseline.name, note="what it squashes is applied: it is marked, not run")
-        pending = [migration.id for migration in (*plan.recognised, *(planned.migration for planned in plan.migrations))]
-        pending += plan.routines.pending
-        if plan.routines.pending:
-            call.output.event(place.name, "pending", _count(len(plan.routines.pending), "routine"))
-        for suspect in plan.routines.touched.changed:
-            stops = ": a run stops at it" if suspect.routine in plan.routines.pending and not overwrite else ""
-            call.output.event(place.name, "changed", suspect.routine.partition("/")[2], note=f"{suspect.told}{stops}")
+            obstacles = Obstacles(connection, place.service, deployed(plan.state, "after"))
+            in_the_way = [obstacles.named(planned.statements) for planned in plan.migrations]
+        pending = show_plan(call.output, place.name, plan, in_the_way, overwrite=overwrite)
     if isinstance(place, Store) and pending:
-        call.output.event(place.name, "pending", _count(len(pending), "script"))
+        call.output.event(place.name, "pending", count(len(pending), "script"))
     if not pending:
         call.output.event(place.name, "up to date", "")
     return {"service": place.name, "pending": pending}
-
-
-def _summary(plan: Plan) -> str:
-    deployed = sum(entry.kind == "routine" and entry.event == "deployed" for entry in plan.state.values())
-    return f"{_count(len(plan.applied), 'migration')}, {_count(deployed, 'routine')}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -40,6 +40,19 @@ class Obstacles:
         Works in the caller's transaction, as the owner; the deploy that follows makes it again with its privileges.
         Raises DbkitError where something of it was changed by hand, or adopted as it was: it would be lost.
         """
+        found = self._found(connection, statements)
+        if not self.overwrite:
+            self._refuse_changed([key for key, _, _ in found], what)
+        for _, thing, _ in found:
+            connection.execute(f"DROP {thing}".encode())
+        return list(dict.fromkeys(routine for _, _, routine in found))
+
+    def named(self, statements: Iterable[Statement]) -> list[str]:
+        """Return what `clear` would drop, as in DROP."""
+        return [thing for _, thing, _ in self._found(self.watcher, statements)]
+
+    def _found(self, connection: Connection, statements: Iterable[Statement]) -> list[tuple[Key, str, str]]:
+        """Return what is in the way and is ours (else the server's own error names it): key, how DROP names it, whose it is."""
         ended, reshaped = set[str](), set[str]()
         for statement in statements:
             ended.update(dropped_relations(statement))
@@ -51,13 +64,7 @@ class Obstacles:
         if not bound:
             return []
         ours = {key: routine for key, routine in known(self.watcher, self.service).routines.items() if routine in self.after}
-        in_the_way = [(classid, objid) for classid, objid, _ in bound if (classid, objid) in ours]
-        if not self.overwrite:
-            self._refuse_changed(in_the_way, what)
-        for classid, objid, thing in bound:
-            if (classid, objid) in ours:  # else it is not ours: the server's own error names it
-                connection.execute(f"DROP {thing}".encode())
-        return list(dict.fromkeys(ours[key] for key in in_the_way))
+        return [((classid, objid), thing, ours[classid, objid]) for classid, objid, thing in bound if (classid, objid) in ours]
 
     def _refuse_changed(self, in_the_way: Collection[Key], what: str) -> None:
         seen = touched(self.watcher, self.service)
