@@ -83,6 +83,11 @@ def test_a_syntax_error_is_named_with_its_line() -> None:
     assert "TABEL" in caught.value.message
 
 
+def test_a_command_of_psql_behind_a_statement_is_named() -> None:
+    with pytest.raises(ScriptSyntaxError, match=r"psql's command \\gset"):
+        parse("SELECT 1 AS x \\gset\n")
+
+
 @pytest.mark.parametrize("command", ["\\i other.sql", "\\set x 1", "\\connect shop", "\\echo hello"])
 def test_a_command_of_psql_is_named(command: str) -> None:
     with pytest.raises(ScriptSyntaxError) as caught:

@@ -54,7 +54,7 @@ def check(migration: Migration, direction: Literal["up", "down"], schema: str, s
         if script.is_large:
             _refuse_header(script, block, MIGRATION_HEADERS if direction == "up" else ROLLBACK_HEADERS)
         if block.kind == "data" or (block.rows_only and script.is_large):
-            count += 1
+            count += block.rows_only
             continue
         parsed = _parsed(script, block, server)
         for objection in objections.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):

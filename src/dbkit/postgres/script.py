@@ -137,12 +137,12 @@ def _answered(block: Block, results: list[PGresult], done: int) -> list[PGresult
         raise DbkitError(
             "COPY … TO stdout, or FROM stdin in an unusual form, can't be sent with a script", hint="write: COPY … FROM stdin;"
         )
-    failed = f"; statement {done + len(results)} failed" if results[-1].status == ExecStatus.FATAL_ERROR else ""
-    for number, result in enumerate(results, done + 1):
-        if result.command_status in {b"COMMIT", b"PREPARE TRANSACTION"}:
-            raise CommittedError(
-                f"statement {number} ended dbkit's transaction: what it did up to there is committed, and not marked{failed}"
-            )
+    committed = [n for n, result in enumerate(results, done + 1) if result.command_status in {b"COMMIT", b"PREPARE TRANSACTION"}]
+    if committed:
+        left = "what it did is committed, and not marked"
+        if results[-1].status == ExecStatus.FATAL_ERROR:
+            left = f"what it did up to there is committed, and not marked; statement {done + len(results)} failed"
+        raise CommittedError(f"statement {committed[-1]} ended dbkit's transaction: {left}")
     for number, result in enumerate(results):
         if result.status == ExecStatus.FATAL_ERROR:
             raise ScriptError(errors.error_from_result(result), block, done + number, done)

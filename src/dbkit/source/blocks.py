@@ -32,6 +32,7 @@ ROWS = re.compile(rf"(?:{_ROW}{_INSIDE}*+;)*+", re.VERBOSE | re.DOTALL)
 OTHERS = re.compile(rf"(?:{_SKIP}(?!(?i:create|copy)\b)(?=[A-Za-z]){_INSIDE}*+;)*+", re.VERBOSE | re.DOTALL)
 OPEN_ROW = re.compile(rf"{_ROW}{_INSIDE}*+(?:[eE]?'{_ESCAPED}\\?|'(?:[^']|'')*+|\"[^\"]*+)?+\Z", re.VERBOSE | re.DOTALL)
 END_OF_DATA = re.compile(r"\\\.\r?(?:\n|\Z)")
+META = re.compile(r"\s*\\[^\n]*\n")
 RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict [A-Za-z0-9]+$")
 
 
@@ -110,7 +111,7 @@ def _whole_statements(window: _Window) -> tuple[int, bool, bool]:
             continue
         if not window.is_last and OPEN_ROW.match(text, position):
             break
-        if meta := re.compile(r"\s*\\[^\n]*\n").match(text, position):  # the parser names it; \restrict is taken out
+        if meta := META.match(text, position):  # the parser names it; \restrict is taken out
             position, rows_only = meta.end(), False
             continue
         try:

@@ -107,8 +107,7 @@ def _skip_comments(data: bytes, start: int, end: int) -> int:
 def _syntax_error(script: str, message: str, cursor: int) -> ScriptSyntaxError:
     position = max(cursor - 1, 0)
     line = script.count("\n", 0, position) + 1
-    text = script.split("\n")[line - 1].strip()
-    if meta := re.match(r"\\(\S*)", text):
+    if meta := re.match(r"\\(\S*)", script[position:]) or re.match(r"\\(\S*)", script.split("\n")[line - 1].strip()):
         return ScriptSyntaxError(
             f"psql's command \\{meta[1]} is not SQL",
             line,
