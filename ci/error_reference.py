@@ -14,6 +14,7 @@ EXIT_CODES = {
     "DbkitError": 1,
     "ConfigurationError": 2,
     "ScriptSyntaxError": 2,
+    "CommittedError": 1,
     "UsageError": 2,
     "UnreachableError": 3,
     "LockedError": 4,

@@ -44,7 +44,7 @@ def test_every_place_that_raises_one_is_read() -> None:
         read = {entry.message for entry in reference.entries(tree)}
         for node in made:
             message = reference.message_of(node, tree)
-            if message not in read and re.sub("⟨[^⟩]*⟩", "", message).strip(" :/"):
+            if message not in read and re.sub("⟨[^⟩]*⟩", "", message).strip(' :/"'):
                 lost.append(f"{path.name}:{node.lineno}: {message}")
 
     assert lost == []

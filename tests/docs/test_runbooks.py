@@ -110,6 +110,7 @@ def reader(scratch: Scratch) -> Reader:
         url = "postgresql:///{{database}}?host={sockets}&user=shop_{{service}}_migrator"
         [migrate]
         lock_timeout = "1s"
+        out_of_order = "allow"
         """,
     )
     prepare_cluster(scratch.pool.server.conninfo("postgres"), scratch.project, ["orders"])
@@ -185,7 +186,8 @@ def test_a_migration_that_failed_outside_of_one(reader: Reader) -> None:
     assert scratch.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders.orders_number_key'::regclass", service="orders")
 
 
-BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'dbkit/migrate' AND cardinality(pg_blocking_pids(pid)) > 0"
+BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'dbkit/migrate%' AND cardinality(pg_blocking_pids(pid)) > 0"
+OLD = "SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start < now() - interval '1100 ms'"
 GATE = "SELECT pg_advisory_xact_lock(7);"
 
 
@@ -222,6 +224,7 @@ def test_an_index_that_waits_for_an_old_transaction(reader: Reader) -> None:
     write(scratch, "0003_index", header + index, header + "DROP INDEX CONCURRENTLY orders.orders_number_idx;")
     with scratch.connect(service="orders") as old:
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM orders.orders")
+        until(lambda: scratch.value(OLD, service="orders"))
         child = scratch.start("migrate", "orders")
         reader.sees("stuck-migration.md", 2, lines_until(child, "it would wait for"))
 
