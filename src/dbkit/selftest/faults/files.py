@@ -67,11 +67,11 @@ def same_number(trial: Trial) -> None:
     "refused where the policy says error, the default; applied with a word where it says warn",
 )
 def late(trial: Trial) -> None:
-    trial.table("0001_a")
-    trial.table("0003_c")
+    trial.table("0010_a")
+    trial.table("0030_c")
     trial.run("migrate", code=0)
-    trial.table("0002_b")
-    trial.refused(where="0002_b.sql:1", says="0003_c after it is")
+    trial.table("0020_b")
+    trial.refused(where="0020_b.sql:1", says="0030_c after it is")
     trial.manifest('[migrate]\nout_of_order = "warn"\n')
     expect_in("out of order", trial.run("migrate", code=0).text, "the warning")
     expect(trial.tables(), {"a", "b", "c"}, "tables")

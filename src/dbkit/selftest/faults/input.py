@@ -192,11 +192,11 @@ def templates(trial: Trial) -> None:
     expect_in("SELFTEST_URL_THAT_IS_NOT_SET", trial.run("migrate", code=2).text, "which variable is missing")
 
 
-@fault(45, "a template that renders to another text each time", "it is rendered twice, and refused")
+@fault(45, "a template that renders to another text each time", "what could make two texts of one is refused at its line")
 def unsteady(trial: Trial) -> None:
     trial.table("0001_a")
     _template(trial, "CREATE TABLE main.b (i integer DEFAULT {{ range(1000000000) | random }});\n")
-    before_connecting(trial, "0002_b.sql.j2", "renders to a different text each time")
+    before_connecting(trial, "0002_b.sql.j2", "a random value has no place in SQL")
 
 
 @fault(46, "0002.SQL, ._0002_b.sql, editors' backups, links, a stray .py", "each is named: neither run nor passed over in silence")
