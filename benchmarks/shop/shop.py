@@ -1,0 +1,162 @@
+"""What the shop's benchmarks stand on: a server that keeps what it commits, migrated services, pgbench."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from dbkit.postgres import server as pg
+from dbkit.project.manifest import Environment, find_project
+from dbkit.project.state import server_account
+from dbkit.testing.plugin import Cluster, ServiceDatabase
+
+SCRIPTS = Path(__file__).parent / "scripts"
+# the rest is as PostgreSQL ships it: fsync, synchronous commits and full-page writes are on
+SETTINGS = (("max_connections", "200"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB"), ("checkpoint_timeout", "30min"))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What pgbench measured: transactions a second, milliseconds of the median and of the 95th percentile, failures."""
+
+    tps: float
+    p50: float
+    p95: float
+    failed: int
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A durable server with the shop's services."""
+
+    server: pg.Server
+    cluster: Cluster
+
+    @contextmanager
+    def service(self, name: str) -> Iterator[ServiceDatabase]:
+        """Make a migrated database, and drop it."""
+        made = self.cluster.copy(name)
+        try:
+            yield made
+        finally:
+            self.cluster.drop(made)
+
+    def pgbench(
+        self,
+        database: ServiceDatabase,
+        script: str,
+        *,
+        clients: int,
+        seconds: int,
+        role: str | None = "app",
+        values: Mapping[str, object] | None = None,
+    ) -> Load:
+        """Run scripts/NAME.sql for that long, as that role, statements prepared."""
+        defined = [f"--define={name}={value}" for name, value in (values or {}).items()]
+        with tempfile.TemporaryDirectory() as folder:
+            command = [
+                self.server.binaries.program("pgbench"),
+                "--no-vacuum",
+                "--protocol=prepared",
+                f"--client={clients}",
+                f"--jobs={min(clients, os.cpu_count() or 1)}",
+                f"--time={seconds}",
+                "--log",
+                f"--log-prefix={folder}/log",
+                f"--file={SCRIPTS / script}.sql",
+                *defined,
+                database.dsn(role),
+            ]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"pgbench {script}: {done.stderr}")
+            lines = [line for log in Path(folder).glob("log.*") for line in log.read_text().splitlines()]
+        # client, transaction, microseconds, script, seconds, microseconds
+        milliseconds = sorted(int(line.split()[2]) / 1000 for line in lines)
+        if len(milliseconds) < 2:
+            raise SystemExit(f"pgbench {script}: no transaction ended\n{done.stdout}{done.stderr}")
+        parts = statistics.quantiles(milliseconds, n=20)
+        tps = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+        failed = re.search(r"^number of failed transactions: (\d+)", done.stdout, re.MULTILINE)
+        if not tps:
+            raise SystemExit(f"pgbench {script}: {done.stdout}")
+        return Load(float(tps[1]), parts[9], parts[18], int(failed[1]) if failed else 0)
+
+
+@contextmanager
+def shop() -> Iterator[Shop]:
+    """Start a durable server on a disk; what it holds goes afterwards."""
+    account, environment = server_account(), Environment()
+    home = Path(tempfile.mkdtemp(prefix="dbkit-bench-", dir="/var/tmp"))
+    account.own(home)
+    running = pg.Server(
+        binaries=pg.find_binaries(environment.postgres, environment.postgres_bin, account),
+        data=home / "data",
+        sockets=home / "s",
+        account=account,
+        settings=SETTINGS,
+    )
+    try:
+        pg.start(running)
+        yield Shop(running, Cluster(find_project(Path(__file__).parents[2]), running))
+    finally:
+        pg.stop(running, "immediate")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def commit_milliseconds(database: ServiceDatabase, commits: int = 200) -> float:
+    """Return what one durable commit costs: every figure here stands beside it."""
+    import time
+
+    with psycopg.connect(database.dsn(None), autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS public.commit_cost (n int)")
+        started = time.monotonic()
+        for number in range(commits):
+            connection.execute("INSERT INTO public.commit_cost VALUES (%s)", [number])
+        spent = time.monotonic() - started
+        connection.execute("DROP TABLE public.commit_cost")
+    return spent / commits * 1000
+
+
+def alternate(rounds: int, programs: Mapping[str, Callable[[], Load]]) -> dict[str, list[Load]]:
+    """Run every load once a round, one after the other."""
+    loads: dict[str, list[Load]] = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, run in programs.items():
+            loads[name].append(run())
+    return loads
+
+
+def ratio(loads: Mapping[str, list[Load]], name: str, baseline: str) -> float:
+    """Return the median of the rounds' ratios of transactions a second."""
+    return statistics.median(one.tps / other.tps for one, other in zip(loads[name], loads[baseline], strict=True))
+
+
+def table(title: str, loads: Mapping[str, list[Load]], baseline: str) -> None:
+    """Print a line for each load: medians of the rounds, and the ratio to the baseline."""
+    print(f"{title:<44}       tps   p50 ms   p95 ms  failed  to {baseline}")
+    for name, seen in loads.items():
+        tps, p50, p95 = (statistics.median(getattr(load, what) for load in seen) for what in ("tps", "p50", "p95"))
+        failed = sum(load.failed for load in seen)
+        print(f"  {name:<42} {tps:9.1f} {p50:8.2f} {p95:8.2f} {failed:7d}  {ratio(loads, name, baseline):6.2f}x")
+    print()
+
+
+def at_least(what: str, value: float, bound: float, unit: str = "x") -> None:
+    """Print a figure of the specification that must not be lower, with its verdict."""
+    print(f"{what}: {value:.2f}{unit}, at least {bound:g}{unit} is wanted: {'holds' if value >= bound else 'DOES NOT HOLD'}")
+
+
+def at_most(what: str, value: float, bound: float, unit: str) -> None:
+    """Print a figure of the specification that must not be higher, with its verdict."""
+    print(f"{what}: {value:.2f}{unit}, at most {bound:g}{unit} is wanted: {'holds' if value <= bound else 'DOES NOT HOLD'}")
