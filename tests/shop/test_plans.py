@@ -1,8 +1,9 @@
 """Every index of the shop serves: at 100,000 rows its query, written in plans/SERVICE.sql, is planned with it.
 
-plans/SERVICE.load.sql fills the tables (and plans/_shared.* those of ops and audit), as superuser with triggers and foreign keys off. A block of plans/SERVICE.sql begins
-with `-- index: NAME` (qualified where the schema is not the service's) and holds one query with literal values. An index that
-is there to refuse has `-- refuses` below its name, and a statement that it must refuse.
+plans/SERVICE.load.sql fills the tables (and plans/_shared.load.sql those of ops and audit), as superuser with triggers and
+foreign keys off. A block of plans/SERVICE.sql begins with `-- index: NAME` (qualified where the schema is not the service's)
+and holds one query with literal values. An index that is there to refuse has `-- refuses` below its name, and a statement
+that it must refuse.
 """
 
 from __future__ import annotations
