@@ -2,9 +2,11 @@
 --   sku:<sku>        <quantity>|<unit price in minor units>
 --   version          one more with every write; clearing keeps it, so that none comes twice
 --   currency         of all lines; absent while there are none
+--   since            milliseconds: when the cart began, or was last merged into another
+--   merged:<guest>   see cart_merged
 --   lines, quantity, total, updated_at (milliseconds), fence (see acquire_cart_lock)
 local function read_cart(cart_key)
-    local cart = { version = 0, currency = "", updated_at = 0, lines = {} }
+    local cart = { version = 0, currency = "", updated_at = 0, since = 0, lines = {}, merged = {} }
     local fields = call("HGETALL", cart_key)
     for position = 1, #fields, 2 do
         local field, value = fields[position], fields[position + 1]
@@ -12,7 +14,9 @@ local function read_cart(cart_key)
         if sku then
             local quantity, unit_price = string.match(value, "^(%d+)|(%d+)$")
             cart.lines[sku] = { quantity = tonumber(quantity), unit_price = tonumber(unit_price) }
-        elseif field == "version" or field == "updated_at" then
+        elseif string.sub(field, 1, 7) == "merged:" then
+            cart.merged[string.sub(field, 8)] = value
+        elseif field == "version" or field == "updated_at" or field == "since" then
             cart[field] = tonumber(value)
         elseif field == "currency" then
             cart.currency = value

@@ -2,10 +2,12 @@
 -- of every cart write: version, lines, quantity, currency, total.
 local function save_cart(cart_key, cart, changed, cart_ttl_seconds)
     local lines, quantity, total = totals_of(cart.lines)
-    local version = cart.version + 1
+    local version, written_at = cart.version + 1, now()
+    local since = cart.since > 0 and cart.since or written_at
     local fields = {
         "version", digits(version), "lines", digits(lines), "quantity", digits(quantity),
-        "total", digits(total), "updated_at", digits(now()),
+        "total", digits(total), "updated_at", digits(written_at),
+        "since", digits(since),
     }
     local gone = {}
     for _, sku in ipairs(changed) do

@@ -3,10 +3,10 @@
 --   id:<request_id>  <digest of the request> <answer, each value followed by a bar>
 --   at:<number>      request id, numbered in order of arrival
 --   first, next      the numbers held: first to next - 1
-local function digest_of(script, given)
+local function digest_of(script, given, values)
     local parts = { script }
     for position = 1, given do
-        parts[#parts + 1] = #ARGV[position] .. ":" .. ARGV[position]
+        parts[#parts + 1] = #values[position] .. ":" .. values[position]
     end
     return string.sub(redis.sha1hex(table.concat(parts, " ")), 1, 16)
 end

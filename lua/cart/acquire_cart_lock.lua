@@ -6,13 +6,14 @@ it has seen.
 KEYS
   1 cart        cart:{<user_id>}
   2 lock        cart:lock:{<user_id>}
-  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+  3 metrics     cart:metrics:{<user_id>}:<day:date>
 ARGV
-  1 token       20 to 128 random bytes, the same on every retry of this request
+  1 token       text      20 to 128 random bytes, the same on every retry of this request
 RULES
   cart_ttl_seconds, metrics_ttl_seconds, lock_ttl_seconds
 RETURNS
-  fence (0: another token holds the lock), milliseconds that the lock lives (-1: without end)
+  fence         integer   0: another token holds the lock
+  milliseconds  integer   that the lock lives; -1: without end
 ERRORS
   CARTARGS      an argument or a rule is missing
   CARTKEYS      the keys are not those of one user, or hold another type

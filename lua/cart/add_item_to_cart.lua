@@ -5,18 +5,22 @@ takes the new price.
 KEYS
   1 cart        cart:{<user_id>}
   2 seen        cart:seen:{<user_id>}
-  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+  3 metrics     cart:metrics:{<user_id>}:<day:date>
 ARGV
-  1 request_id  1 to 128 bytes, the same on every retry of this request
-  2 sku         1 to 60 bytes without control characters
-  3 quantity    whole number, what is added
-  4 unit_price  whole number of minor units, to show: the order asks the product service again
-  5 currency    three capital letters
+  1 request_id  text      1 to 128 bytes, the same on every retry of this request
+  2 sku         text      1 to 60 bytes without control characters
+  3 quantity    integer   whole number, what is added
+  4 unit_price  integer   minor units, to show: the order asks the product service again
+  5 currency    text      three capital letters
 RULES
   maximum_lines, maximum_quantity, cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds,
   maximum_seen
 RETURNS
-  version, lines, quantity, currency, total (minor units)
+  version       integer
+  lines         integer
+  quantity      integer   of all lines
+  currency      text      empty without a line
+  total         integer   minor units
 ERRORS
   CARTARGS      an argument or a rule is missing
   CARTKEYS      the keys are not those of one user, or hold another type
@@ -56,7 +60,7 @@ local maximum_lines, maximum_quantity = tonumber(ARGV[6]), tonumber(ARGV[7])
 local cart_ttl_seconds, metrics_ttl_seconds = ARGV[8], ARGV[9]
 local seen_ttl_seconds, maximum_seen = ARGV[10], tonumber(ARGV[11])
 
-local digest = digest_of("add_item_to_cart", 5)
+local digest = digest_of("add_item_to_cart", 5, ARGV)
 local known = recall(seen_key, request_id, digest)
     or check_line(sku, quantity, unit_price, maximum_quantity)
 if known then

@@ -6,12 +6,15 @@ KEYS
   1 cart        cart:{<user_id>}
   2 seen        cart:seen:{<user_id>}
   3 lock        cart:lock:{<user_id>}
-  4.. metrics   cart:metrics:{<user_id>}:<YYYY-MM-DD>, none to 200 of them
+  4.. metrics   cart:metrics:{<user_id>}:<day:date>, none to 200 of them
 ARGV
 RULES
   cart_ttl_seconds, seen_ttl_seconds, lock_ttl_seconds, metrics_ttl_seconds
 RETURNS
-  carts, request id hashes, locks, days of metrics that were given a TTL or removed
+  carts         integer   given a TTL or removed
+  seen          integer   hashes of request ids
+  locks         integer
+  days          integer   of metrics
 ERRORS
   CARTARGS      a rule is missing
   CARTKEYS      the keys are not those of one user, hold another type, or are over 203

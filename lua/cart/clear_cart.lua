@@ -5,14 +5,19 @@ that none of them comes twice.
 KEYS
   1 cart        cart:{<user_id>}
   2 seen        cart:seen:{<user_id>}
-  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+  3 metrics     cart:metrics:{<user_id>}:<day:date>
 ARGV
-  1 request_id  1 to 128 bytes, the same on every retry of this request
-  2 version     of the cart as the caller saw it; empty: any
+  1 request_id  text      1 to 128 bytes, the same on every retry of this request; to end a
+                          merge: merge:<user_id>:<since>:<version>
+  2 version     integer?  of the cart as the caller saw it; empty: any
 RULES
   cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds, maximum_seen
 RETURNS
-  version, lines (0), quantity (0), currency (empty), total (0)
+  version       integer
+  lines         integer
+  quantity      integer   of all lines
+  currency      text      empty without a line
+  total         integer   minor units
 ERRORS
   CARTARGS      an argument or a rule is missing
   CARTKEYS      the keys are not those of one user, or hold another type
@@ -31,6 +36,7 @@ local call = redis.call
 -- include: cart_seen
 -- include: cart_read
 -- include: cart_save
+-- include: cart_merge_request
 -- include: cart_version
 -- include: cart_metrics
 
@@ -43,7 +49,7 @@ end
 local cart_ttl_seconds, metrics_ttl_seconds = ARGV[3], ARGV[4]
 local seen_ttl_seconds, maximum_seen = ARGV[5], tonumber(ARGV[6])
 
-local digest = digest_of("clear_cart", 2)
+local digest = digest_of("clear_cart", 2, ARGV)
 local known = recall(seen_key, request_id, digest)
 if known then
     return known
@@ -59,6 +65,11 @@ for sku in pairs(cart.lines) do
     skus[#skus + 1] = sku
 end
 cart.lines = {}
+-- The last step of a merge: the next lines are new ones, and not a change of those that went away.
+local user_id = string.match(cart_key, "{(.*)}")
+if request_id == merge_request(user_id, cart.since, cart.version) then
+    cart.since = math.max(now(), cart.since + 1)
+end
 
 -- Redis 6.2 has no allow-oom, but lets a script go on whose first write needs no memory.
 call("EXPIRE", cart_key, cart_ttl_seconds)

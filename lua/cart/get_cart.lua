@@ -6,8 +6,14 @@ KEYS
 ARGV
 RULES
 RETURNS
-  version (0: no cart), lines, quantity, currency (empty: no line), total (minor units),
-  updated_at (milliseconds), items: sku, quantity, unit_price of each line, by SKU
+  version       integer   0: no cart
+  lines         integer
+  quantity      integer   of all lines
+  currency      text      empty without a line
+  total         integer   minor units
+  updated_at    integer   milliseconds
+  items         list(sku text, quantity integer, unit_price integer)   by SKU
+  since         integer   milliseconds: when the cart began, or was last merged into another
 ERRORS
   CARTARGS      there is an argument
   CARTKEYS      the key is not a cart's, or holds another type
@@ -36,4 +42,6 @@ end
 table.sort(items, function(left, right)
     return left[1] < right[1]
 end)
-return { cart.version, lines, quantity, cart.currency, total, cart.updated_at, items }
+return {
+    cart.version, lines, quantity, cart.currency, total, cart.updated_at, items, cart.since,
+}

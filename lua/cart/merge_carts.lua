@@ -1,28 +1,38 @@
 --[[
-merge_carts: add the lines of a guest's cart, as get_cart read them, to a user's cart: all or
-none. A sum over the limit is capped; prices are the payload's.
+merge_carts: add the lines of a guest's cart, as get_cart read them, to a user's cart: all or none.
+A guest who was merged before, and not cleared since, brings only what changed: what the earlier
+merge put into a changed line is taken out first. A sum over the limit is capped; prices are the
+guest's. The request's id is merge:<guest_id>:<since>:<version>.
 
 KEYS
   1 cart        cart:{<user_id>}
   2 seen        cart:seen:{<user_id>}
-  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+  3 metrics     cart:metrics:{<user_id>}:<day:date>
 ARGV
-  1 request_id  the guest's id and the version that was read: merge:<guest_id>:<version>
-  2 payload     JSON array of [sku, quantity, unit_price]: the items of get_cart
-  3 currency    of the payload, three capital letters
+  1 guest_id    text      whose cart was read
+  2 since       integer   of the guest's cart
+  3 version     integer   of the guest's cart
+  4 items       list(sku text, quantity integer, unit_price integer)   of the guest's cart
+  5 currency    text      of the guest's cart; empty without a line
 RULES
   maximum_lines, maximum_quantity, cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds,
-  maximum_seen
+  maximum_seen, maximum_merged
 RETURNS
-  version, lines, quantity, currency, total (minor units), capped (lines cut to the limit)
+  version       integer
+  lines         integer
+  quantity      integer   of all lines
+  currency      text      empty without a line
+  total         integer   minor units
+  capped        integer   lines of the guest that were cut to the limit
 ERRORS
   CARTARGS      an argument or a rule is missing
   CARTKEYS      the keys are not those of one user, or hold another type
-  CARTUSER      the user's id is empty or holds a brace
-  CARTREQUEST   the request id is empty, too long, or was used for another request
+  CARTUSER      an id is empty or holds a brace, or the guest is the user
+  CARTREQUEST   the guest's id is too long, or this version of the guest's cart had other lines
+  CARTVERSION   since or version is no whole number, or the guest was merged at a later one
   CARTPAYLOAD   not a JSON array of [sku, quantity, unit_price], or over 32 KiB
   CARTSKU       a SKU is empty, too long, or holds a control character
-  CARTQTY       a quantity of the payload is not a whole number from 1 to <maximum_quantity>
+  CARTQTY       a quantity of the guest is not a whole number from 1 to <maximum_quantity>
   CARTPRICE     a price is not a whole number from 0 to 2^53 - 1
   CARTCURRENCY  not three capital letters, or not the cart's currency
   CARTFULL      the carts have more than <maximum_lines> lines together
@@ -40,74 +50,73 @@ local call = redis.call
 -- include: cart_read
 -- include: cart_save
 -- include: cart_line
+-- include: cart_payload
+-- include: cart_guest
+-- include: cart_merge_request
+-- include: cart_merged
+-- include: cart_exchange
 -- include: cart_currency
 -- include: cart_total
 -- include: cart_metrics
 
 local cart_key, seen_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
-local request_id, payload, currency = ARGV[1], ARGV[2], ARGV[3]
-local refused = check_arguments(3, 6) or check_keys({ "cart", "seen", "metrics" })
+local guest_id, since, version = ARGV[1], ARGV[2], ARGV[3]
+local items, currency = ARGV[4], ARGV[5]
+local refused = check_arguments(5, 7) or check_keys({ "cart", "seen", "metrics" })
+    or check_guest(cart_key, guest_id, since, version)
 if refused then
     return refused
 end
-local maximum_lines, maximum_quantity = tonumber(ARGV[4]), tonumber(ARGV[5])
-local cart_ttl_seconds, metrics_ttl_seconds = ARGV[6], ARGV[7]
-local seen_ttl_seconds, maximum_seen = ARGV[8], tonumber(ARGV[9])
+local maximum_lines, maximum_quantity = tonumber(ARGV[6]), tonumber(ARGV[7])
+local cart_ttl_seconds, metrics_ttl_seconds = ARGV[8], ARGV[9]
+local seen_ttl_seconds = ARGV[10]
+local maximum_seen, maximum_merged = tonumber(ARGV[11]), tonumber(ARGV[12])
 
-local digest = digest_of("merge_carts", 3)
+local lines
+lines, refused = read_payload(items, maximum_lines, maximum_quantity)
+if refused then
+    return refused
+end
+local guest = { id = guest_id, since = tonumber(since), version = tonumber(version) }
+local offered, offered_quantity, offered_total = totals_of(lines)
+local request_id = merge_request(guest.id, guest.since, guest.version)
+-- Of what the items say, and not of their bytes: another client may write the JSON another way.
+local digest = digest_of("merge_carts", 4, {
+    currency, digits(offered), digits(offered_quantity), digits(offered_total),
+})
 local known = recall(seen_key, request_id, digest)
 if known then
     return known
 end
 
-local readable, items = false, nil
-if #payload <= 32768 and string.find(payload, "^%s*%[") then
-    readable, items = pcall(cjson.decode, payload)
-end
-if not readable then
-    return redis.error_reply("CARTPAYLOAD the payload is not a JSON array of at most 32 KiB")
-end
 local cart = read_cart(cart_key)
 local before = totals_of(cart.lines)
-if #items > maximum_lines then
-    return redis.error_reply("CARTFULL a cart holds " .. maximum_lines .. " lines at most")
+local brought = brought_by(cart, guest.id) or { since = -1 }
+local is_same_cart = guest.since == brought.since
+if guest.since < brought.since or is_same_cart and guest.version < brought.version then
+    return redis.error_reply("CARTVERSION the guest's cart was merged at a later version")
 end
-local skus, capped = {}, {}
-for position, item in ipairs(items) do
-    if type(item) ~= "table" or #item ~= 3 then
-        return redis.error_reply("CARTPAYLOAD item " .. position
-            .. " is not [sku, quantity, unit_price]")
-    end
-    local sku, quantity, unit_price = item[1], item[2], item[3]
-    refused = check_line(sku, quantity, unit_price, maximum_quantity)
-    if refused then
-        return refused
-    end
-    local held = cart.lines[sku] and cart.lines[sku].quantity or 0
-    local sum = held + tonumber(quantity)
-    if sum > maximum_quantity then
-        capped[sku] = true
-    end
-    -- A line that is over the limit already (the limit was lowered) keeps what it holds.
-    sum = math.max(held, math.min(sum, maximum_quantity))
-    cart.lines[sku] = { quantity = sum, unit_price = tonumber(unit_price) }
-    skus[position] = sku
+local changed, capped = exchange_lines(
+    cart, is_same_cart and brought.lines or {}, lines, currency, maximum_quantity
+)
+local after, quantity, total = totals_of(cart.lines)
+if #changed == 0 and offered == 0 then
+    return { cart.version, after, quantity, cart.currency, total, 0 }
 end
-local after = totals_of(cart.lines)
 if after > before and after > maximum_lines then
     return redis.error_reply("CARTFULL the carts have " .. after .. " lines together, a cart "
         .. maximum_lines .. " at most")
 end
-refused = check_currency(cart, currency) or check_total(cart.lines)
-if refused then
-    return refused
+if offered > 0 then
+    refused = check_currency(cart, currency) or check_total(cart.lines)
+    if refused then
+        return refused
+    end
+    cart.currency = currency
 end
-cart.currency = currency
 
 count_metric(metrics_key, "merged", metrics_ttl_seconds)
-local answer = save_cart(cart_key, cart, skus, cart_ttl_seconds)
-answer[6] = 0
-for _ in pairs(capped) do
-    answer[6] = answer[6] + 1
-end
+keep_brought(cart_key, cart, guest, lines, currency, maximum_merged)
+local answer = save_cart(cart_key, cart, changed, cart_ttl_seconds)
+answer[6] = capped
 return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)

@@ -4,10 +4,10 @@ release_cart_lock: give the lock of a user's cart back, if this token still hold
 KEYS
   1 lock        cart:lock:{<user_id>}
 ARGV
-  1 token       as given to acquire_cart_lock
+  1 token       text      as given to acquire_cart_lock
 RULES
 RETURNS
-  1: released; 0: this token does not hold the lock (expired, released, or another's)
+  released      flag      0: this token does not hold the lock (expired, released, or another's)
 ERRORS
   CARTARGS      an argument is missing
   CARTKEYS      the key is not a lock's, or holds another type

@@ -4,14 +4,18 @@ remove_item_from_cart: take one line out of a user's cart.
 KEYS
   1 cart        cart:{<user_id>}
   2 seen        cart:seen:{<user_id>}
-  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+  3 metrics     cart:metrics:{<user_id>}:<day:date>
 ARGV
-  1 request_id  1 to 128 bytes, the same on every retry of this request
-  2 sku         of the line
+  1 request_id  text      1 to 128 bytes, the same on every retry of this request
+  2 sku         text      of the line
 RULES
   cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds, maximum_seen
 RETURNS
-  version, lines, quantity, currency (empty with the last line), total (minor units)
+  version       integer
+  lines         integer
+  quantity      integer   of all lines
+  currency      text      empty without a line
+  total         integer   minor units
 ERRORS
   CARTARGS      an argument or a rule is missing
   CARTKEYS      the keys are not those of one user, or hold another type
@@ -41,7 +45,7 @@ end
 local cart_ttl_seconds, metrics_ttl_seconds = ARGV[3], ARGV[4]
 local seen_ttl_seconds, maximum_seen = ARGV[5], tonumber(ARGV[6])
 
-local digest = digest_of("remove_item_from_cart", 2)
+local digest = digest_of("remove_item_from_cart", 2, ARGV)
 local known = recall(seen_key, request_id, digest)
 if known then
     return known

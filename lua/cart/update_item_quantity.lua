@@ -4,16 +4,20 @@ update_item_quantity: set the quantity of a line that is in a user's cart.
 KEYS
   1 cart        cart:{<user_id>}
   2 seen        cart:seen:{<user_id>}
-  3 metrics     cart:metrics:{<user_id>}:<YYYY-MM-DD>
+  3 metrics     cart:metrics:{<user_id>}:<day:date>
 ARGV
-  1 request_id  1 to 128 bytes, the same on every retry of this request
-  2 sku         of the line
-  3 quantity    whole number from 1; remove_item_from_cart takes a line out
-  4 version     of the cart as the caller saw it; empty: any
+  1 request_id  text      1 to 128 bytes, the same on every retry of this request
+  2 sku         text      of the line
+  3 quantity    integer   whole number from 1; remove_item_from_cart takes a line out
+  4 version     integer?  of the cart as the caller saw it; empty: any
 RULES
   maximum_quantity, cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds, maximum_seen
 RETURNS
-  version, lines, quantity, currency, total (minor units)
+  version       integer
+  lines         integer
+  quantity      integer   of all lines
+  currency      text      empty without a line
+  total         integer   minor units
 ERRORS
   CARTARGS      an argument or a rule is missing
   CARTKEYS      the keys are not those of one user, or hold another type
@@ -48,7 +52,7 @@ end
 local maximum_quantity, cart_ttl_seconds = tonumber(ARGV[5]), ARGV[6]
 local metrics_ttl_seconds, seen_ttl_seconds, maximum_seen = ARGV[7], ARGV[8], tonumber(ARGV[9])
 
-local digest = digest_of("update_item_quantity", 4)
+local digest = digest_of("update_item_quantity", 4, ARGV)
 local known = recall(seen_key, request_id, digest)
 if known then
     return known

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, nearest
 from dbkit.redis.connect import major_version
+from dbkit.redis.headers import Header, read_header
 from dbkit.source.templates import read_source
 
 if TYPE_CHECKING:
@@ -19,28 +20,33 @@ if TYPE_CHECKING:
     from dbkit.project.manifest import Project
 
 FUNCTIONS_SINCE = 7
-SECTIONS = ("KEYS", "ARGV", "RULES", "RETURNS", "ERRORS", "FLAGS")
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A script with its includes pasted, and where each of its lines was written."""
+
+    text: str
+    origins: tuple[tuple[Path, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LuaScript:
-    """One command. `body` has its includes pasted; `rules` names the numbers that end ARGV."""
+    """One command: its header, and its body as the server gets it."""
 
-    name: str
     path: Path
+    header: Header
     body: str
-    purpose: str
-    keys: tuple[str, ...]
-    arguments: tuple[str, ...]
-    rules: tuple[str, ...]
-    errors: tuple[str, ...]
-    flags: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
 
     def source(self, major: int) -> str:
         """Return the text for SCRIPT LOAD; the `#!lua` line is for servers that know it."""
         if major < FUNCTIONS_SINCE:
             return self.body
-        flags = f" flags={','.join(self.flags)}" if self.flags else ""
+        flags = f" flags={','.join(self.header.flags)}" if self.header.flags else ""
         return f"#!lua{flags}\n{self.body}"
 
     def sha(self, major: int) -> str:
@@ -48,70 +54,51 @@ class LuaScript:
         return hashlib.sha1(self.source(major).encode()).hexdigest()  # noqa: S324 Redis names scripts so
 
 
+def script_paths(project: Project, service: str) -> list[Path]:
+    """Return the files of a service's scripts, by name."""
+    folder = project.folder(service, "scripts")
+    return sorted(folder.glob("*.lua")) if folder.is_dir() else []
+
+
 def load_scripts(project: Project, service: str) -> list[LuaScript]:
     """Read every script of a service, sorted by name."""
-    folder = project.folder(service, "scripts")
-    library = project.root / "lua" / "_lib"
-    scripts = [_read(path, library) for path in sorted(folder.glob("*.lua"))] if folder.is_dir() else []
+    scripts = [read_script(project, path) for path in script_paths(project, service)]
     rules = project.service(service).rules
     for script in scripts:
-        for rule in script.rules:
+        for rule in script.header.rules:
             if rule not in rules:
                 raise ConfigurationError(
                     f"{script.name} wants the rule {rule!r}, which [services.{service}.rules] does not have{nearest(rule, list(rules))}",
-                    where=f"{script.path}:1",
+                    where=f"{script.path}:{script.header.lines['RULES']}",
                 )
     return scripts
 
 
-def _read(path: Path, library: Path) -> LuaScript:
-    text = read_source(path)
-    header = re.match(r"\s*--\[\[\n(.*?)\]\]", text, re.DOTALL)
-    if not header:
-        raise ConfigurationError(
-            "the script has no header", where=f"{path}:1", hint="--[[ name: purpose, then KEYS, ARGV, RETURNS, ERRORS ]]"
-        )
-    sections = _sections(header[1])
-    return LuaScript(
-        name=path.stem,
-        path=path,
-        body=_paste(text, library, path),
-        purpose=" ".join(sections["purpose"]).partition(":")[2].strip(),
-        keys=_numbered(sections["KEYS"]),
-        arguments=_numbered(sections["ARGV"]),
-        rules=tuple(re.findall(r"\b[a-z][a-z0-9_]+\b", re.sub(r"\(.*?\)", "", " ".join(sections["RULES"]), flags=re.DOTALL))),
-        errors=tuple(word for line in sections["ERRORS"] for word in re.findall(r"^\s*([A-Z][A-Z0-9]+)\b", line)),
-        flags=tuple(re.findall(r"no-writes|allow-oom|allow-stale|no-cluster|allow-cross-slot-keys", " ".join(sections["FLAGS"]))),
-    )
+def read_script(project: Project, path: Path) -> LuaScript:
+    """Read one script."""
+    return LuaScript(path, read_header(read_source(path), path), expand(project, path).text)
 
 
-def _sections(header: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {name: [] for name in ("purpose", *SECTIONS)}
-    current = "purpose"
-    for line in header.splitlines():
-        if line.strip() in SECTIONS:
-            current = line.strip()
-        elif line.strip():
-            found[current].append(line)
-    return found
-
-
-def _numbered(lines: list[str]) -> tuple[str, ...]:
-    return tuple(match[1] for line in lines if (match := re.match(r"\s*\d+(?:\.\.)?\s+(\w+)", line)))
-
-
-def _paste(text: str, library: Path, path: Path) -> str:
+def expand(project: Project, path: Path) -> Expanded:
     """Replace each `-- include: name` line by lua/_lib/name.lua, one level deep."""
-
-    def included(match: re.Match[str]) -> str:
-        piece = library / f"{match[1]}.lua"
+    library = project.root / "lua" / "_lib"
+    lines: list[str] = []
+    origins: list[tuple[Path, int]] = []
+    text = read_source(path)
+    for number, line in enumerate(text.split("\n"), 1):
+        found = re.fullmatch(r"-- include: (\w+)\s*", line)
+        if not found:
+            lines.append(line)
+            origins.append((path, number))
+            continue
+        piece = library / f"{found[1]}.lua"
         if not piece.is_file():
-            known = [found.stem for found in library.glob("*.lua")]
-            line = text.count("\n", 0, match.start()) + 1
-            raise ConfigurationError(f"no {match[1]!r} in {library}{nearest(match[1], known)}", where=f"{path}:{line}")
-        return read_source(piece).rstrip("\n")
-
-    return re.sub(r"(?m)^-- include: (\w+)\s*$", included, text)
+            known = [known.stem for known in library.glob("*.lua")]
+            raise ConfigurationError(f"no {found[1]!r} in {library}{nearest(found[1], known)}", where=f"{path}:{number}")
+        pasted = read_source(piece).rstrip("\n").split("\n")
+        lines += pasted
+        origins += [(piece, of) for of in range(1, len(pasted) + 1)]
+    return Expanded("\n".join(lines), tuple(origins))
 
 
 def library_name(project: Project, service: str) -> str:
@@ -123,7 +110,7 @@ def library_source(project: Project, service: str, scripts: Sequence[LuaScript])
     """Return the function library: the same bodies, each a function of KEYS and ARGV."""
     parts = [f"#!lua name={library_name(project, service)}"]
     for script in scripts:
-        flags = f", flags = {{ {', '.join(repr(flag) for flag in script.flags)} }}" if script.flags else ""
+        flags = f", flags = {{ {', '.join(repr(flag) for flag in script.header.flags)} }}" if script.header.flags else ""
         head = f"redis.register_function{{ function_name = '{script.name}'{flags}, callback = function(KEYS, ARGV)"
         parts.append(f"{head}\n{script.body.rstrip()}\nend }}")
     return "\n".join(parts) + "\n"
@@ -203,7 +190,7 @@ class Caller:
         if name not in self.scripts:
             raise ConfigurationError(f"no script {name!r}{nearest(name, list(self.scripts))}")
         script = self.scripts[name]
-        values = [*keys, *map(str, arguments), *(str(self.rules[rule]) for rule in script.rules)]
+        values = [*keys, *map(str, arguments), *(str(self.rules[rule]) for rule in script.header.rules)]
         try:
             return self.client.evalsha(script.sha(self.major), len(keys), *values)
         except driver.exceptions.NoScriptError:
