@@ -8,6 +8,7 @@
 local function read_cart(cart_key)
     local cart = { version = 0, currency = "", updated_at = 0, since = 0, lines = {}, merged = {} }
     local fields = call("HGETALL", cart_key)
+    -- nolint: lua_unbounded_loop a cart holds maximum_lines lines and maximum_merged guests
     for position = 1, #fields, 2 do
         local field, value = fields[position], fields[position + 1]
         local sku = string.match(field, "^sku:(.+)$")

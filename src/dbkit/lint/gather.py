@@ -12,6 +12,7 @@ from dbkit.lint.finding import Kind
 from dbkit.lint.parsed import Sql
 from dbkit.project.manifest import Project
 from dbkit.project.reference import shared_folders
+from dbkit.redis.scripts import library_folder
 from dbkit.source import files, templates
 from dbkit.source.files import Migration
 from dbkit.source.script import Script
@@ -101,14 +102,14 @@ def _piece(project: Project, kind: Kind, service: str, script: Script) -> Piece:
 
 def _gather_lua(found: Gathered, project: Project) -> None:
     for name, service in project.manifest.services.items():
-        folders = [project.folder(name, "scripts"), project.root / "lua" / "_lib"] if service.engine == "redis" else []
+        folders = [project.folder(name, "scripts"), library_folder(project)] if service.engine == "redis" else []
         for path in (path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.lua"))):
             found.lua[path].add(name)
 
 
 def source_folders(project: Project) -> list[Path]:
     """Return every folder whose files a run reads."""
-    folders = [project.root / "lua" / "_lib", *shared_folders(project.root)]
+    folders = [library_folder(project), *shared_folders(project.root)]
     for name in project.manifest.services:
         folders += [project.folder(name, kind) for kind in ("migrations", "routines", "scripts", "seeds")]
     return folders

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dbkit.errors import ConfigurationError
-from dbkit.lint import nolint, safety, style
+from dbkit.lint import nolint, safety, scripts, style
 from dbkit.lint.cache import Cache, cache_of, files_key, key_of, tools_key
 from dbkit.lint.finding import Finding, Hit, Layer, Level, Lint
 from dbkit.lint.gather import Gathered, Piece, gather, source_folders
@@ -144,12 +144,13 @@ class _Run:
                     yield from self._finding(by_sql[id(sql)], hit, name, rule.level, "rules", rule.why)
 
     def _lua(self) -> Iterator[Finding]:
-        for path in self.lua:
-            text = "\n".join(self.places.of(path))
-            for name, rule in rules().items():
-                for hit in rule.lua(text) if rule.lua else ():
-                    place = Place(path, hit.line, hit.column, self.places.of(path)[hit.line - 1], is_written=True)
-                    yield self._at(place, name, hit.level or rule.level, hit.message, "lua", rule.why)
+        kept = set(self.lua)
+        for found in scripts.examine(self.project, self.gathered.lua) if kept else ():
+            if isinstance(found, ConfigurationError):
+                yield from (finding for finding in [self._broken(found)] if self.project.root / finding.path in kept)
+            elif found.path in kept:
+                place = Place(found.path, found.line, found.column, self.places.of(found.path)[found.line - 1], is_written=True)
+                yield self._at(place, found.rule, found.level, found.message, "lua", found.help)
 
     def _safety(self, major: int) -> Iterator[Finding]:
         migrations = [piece for piece in self._parsed(self.pieces) if piece.kind == "migration"]

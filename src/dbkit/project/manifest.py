@@ -98,9 +98,10 @@ class MigratePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LintPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[lint]"""
+    """[lint]: `redis` is the oldest major version that the scripts have to run on"""
 
     fail_on: Literal["error", "warning", "info"] = "warning"
+    redis: Annotated[int, msgspec.Meta(ge=5)] = 6
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -167,5 +167,5 @@ def _flags(lines: list[tuple[int, str]], path: Path) -> Iterator[str]:
     for number, line in lines:
         for flag in re.findall(r"[\w-]+", line.replace("(none)", "")):
             if flag not in FLAGS:
-                raise ConfigurationError(f"no flag {flag!r}{nearest(flag, list(FLAGS))}", where=f"{path}:{number}")
+                raise ConfigurationError(f"no flag {flag!r}{nearest(flag, list(FLAGS))}", where=f"{path}:{number}", hint=", ".join(FLAGS))
             yield flag

@@ -60,6 +60,11 @@ def script_paths(project: Project, service: str) -> list[Path]:
     return sorted(folder.glob("*.lua")) if folder.is_dir() else []
 
 
+def library_folder(project: Project) -> Path:
+    """Return where the pieces are that scripts include."""
+    return project.root / "lua" / "_lib"
+
+
 def load_scripts(project: Project, service: str) -> list[LuaScript]:
     """Read every script of a service, sorted by name."""
     scripts = [read_script(project, path) for path in script_paths(project, service)]
@@ -81,7 +86,7 @@ def read_script(project: Project, path: Path) -> LuaScript:
 
 def expand(project: Project, path: Path) -> Expanded:
     """Replace each `-- include: name` line by lua/_lib/name.lua, one level deep."""
-    library = project.root / "lua" / "_lib"
+    library = library_folder(project)
     lines: list[str] = []
     origins: list[tuple[Path, int]] = []
     text = read_source(path)
@@ -94,7 +99,7 @@ def expand(project: Project, path: Path) -> Expanded:
         piece = library / f"{found[1]}.lua"
         if not piece.is_file():
             known = [known.stem for known in library.glob("*.lua")]
-            raise ConfigurationError(f"no {found[1]!r} in {library}{nearest(found[1], known)}", where=f"{path}:{number}")
+            raise ConfigurationError(f"no piece {found[1]!r} in {library}{nearest(found[1], known)}", where=f"{path}:{number}")
         pasted = read_source(piece).rstrip("\n").split("\n")
         lines += pasted
         origins += [(piece, of) for of in range(1, len(pasted) + 1)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from carts import CartService
+    from cart.carts import CartService
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from carts import DAY, RULES, TOKEN, CartService, acquire, add, keys_of, refusal, snapshot
+from cart.carts import DAY, RULES, TOKEN, CartService, acquire, add, keys_of, refusal, snapshot
 
 
 def cleanup(cart: CartService, *days: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from carts import DAY, RULES, TOKEN, Answer, CartService, acquire, add, keys_of, merge, read, refusal, snapshot, write
+from cart.carts import DAY, RULES, TOKEN, Answer, CartService, acquire, add, keys_of, merge, read, refusal, snapshot, write
 
 
 def test_add_makes_a_line_and_counts_the_cart(cart: CartService) -> None:

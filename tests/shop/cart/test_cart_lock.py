@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from carts import OTHER_TOKEN, RULES, TOKEN, CartService, acquire, keys_of, refusal, snapshot, write
+
+from cart.carts import OTHER_TOKEN, RULES, TOKEN, CartService, acquire, keys_of, refusal, snapshot, write
 
 
 def release(cart: CartService, token: str) -> int:

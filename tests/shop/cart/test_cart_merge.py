@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from carts import RULES, CartService, add, fill, merge, read, refusal, snapshot, write, write_under
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from cart.carts import RULES, CartService, add, fill, merge, read, refusal, snapshot, write, write_under
 
 LIMIT = RULES["maximum_quantity"]
 MERGED = [["BOOK-1", 99, 1899], ["MUG-3", 1, 800]]
@@ -124,6 +125,22 @@ def test_a_client_that_slept_through_the_merge_is_refused(cart: CartService) -> 
 
     assert read(cart) == before
     assert [line[0] for line in before[6]] == ["BOOK-1", "MUG-3", "PEN-7"]
+
+
+def test_a_client_that_slept_through_two_merges_is_refused(cart: CartService) -> None:
+    """The guest was merged, came back and was merged again; the first reading, its request id forgotten, brings nothing."""
+    guest_and_user(cart)
+    sleeper = plan(cart)
+    next(sleeper)
+    carry_out(cart)
+    add(cart, "r3", "PEN-7", 2, 100, user="g-7")
+    carry_out(cart)
+    cart.client.delete("cart:seen:{42}")
+    before = read(cart)
+
+    assert list(sleeper) == ["read", "merged"]
+
+    assert read(cart) == before
 
 
 def test_what_the_user_made_of_a_merged_line_stays(cart: CartService) -> None:

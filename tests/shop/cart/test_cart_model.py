@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass, field, replace
 
 import redis
-from carts import LARGEST, RULES, Answer, CartService, read, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from cart.carts import LARGEST, RULES, Answer, CartService, read, write
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,24 @@ import json
 
 import pytest
 import redis
-from carts import DAY, LARGEST, RULES, SCRIPTS, CartService, add, fill, keys_of, primaries, read, refusal, refusal_of_keys, snapshot, write
 from redis.crc import key_slot
+
+from cart.carts import (
+    DAY,
+    LARGEST,
+    RULES,
+    SCRIPTS,
+    CartService,
+    add,
+    fill,
+    keys_of,
+    primaries,
+    read,
+    refusal,
+    refusal_of_keys,
+    snapshot,
+    write,
+)
 
 REFUSED: list[tuple[str, str, tuple[object, ...]]] = [
     ("CARTARGS", "add_item_to_cart", ("r1", "SKU-1", 1, 100)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carts import RULES, CartService, add, keys_of, read, refusal, snapshot, write, write_under
+from cart.carts import RULES, CartService, add, keys_of, read, refusal, snapshot, write, write_under
 
 
 def test_a_retry_gets_the_first_answer_and_changes_nothing(cart: CartService) -> None:

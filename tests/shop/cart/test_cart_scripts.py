@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from carts import ROOT, RULES, SCRIPTS, CartService, keys_of, read
 from redis.crc import key_slot
+
+from cart.carts import ROOT, RULES, SCRIPTS, CartService, keys_of, read
 
 
 def bound_names(body: str, table: str) -> dict[int, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import redis
-from carts import DAY, CartService, acquire, add, read, run_together
+
+from cart.carts import DAY, CartService, acquire, add, read, run_together
 
 
 def test_twenty_threads_adding_to_one_cart_lose_and_double_nothing(cart: CartService) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dbkit.lint.finding import LEVELS, Hit
+from dbkit.lint.lua.program import Lua
 from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule, rules
 
 
 def hits(rule: Rule, text: str) -> list[Hit]:
     if rule.lua:
-        return list(rule.lua(text))
+        return list(rule.lua(Lua(text)))
     sql = Sql(text, kind=rule.kinds[0], has_way_back=False)
     if rule.script:
         return list(rule.script(sql))

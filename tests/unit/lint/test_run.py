@@ -80,7 +80,7 @@ def test_lua_scripts_and_what_they_include_are_looked_at(tmp_path: Path) -> None
     files.put("lua/_lib/b.lua", "function b()\nend\n")
     assert {(finding.rule, finding.path, finding.line) for finding in files.lint("cart").findings} == {
         ("lua_unbounded_command", "lua/cart/a.lua", 4),
-        ("lua_global_function", "lua/_lib/b.lua", 1),
+        ("lua_undeclared_global", "lua/_lib/b.lua", 1),
     }
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from dbkit.lint.finding import Hit, Kind, Level
+from dbkit.lint.lua.program import Lua
 from dbkit.lint.parsed import Sql
 
 
@@ -17,7 +18,7 @@ class Rule:
     """What a rule is about, and how it looks.
 
     Exactly one of the three is set: `script` looks at one rendered script, `service` at all scripts of a service
-    (migrations first, in their order), `lua` at the text of one Lua file. `kinds` are the kinds of script that a
+    (migrations first, in their order), `lua` at one Lua script. `kinds` are the kinds of script that a
     rule reports on; the first is the kind of its examples.
     """
 
@@ -28,7 +29,7 @@ class Rule:
     good: str
     script: Callable[[Sql], Iterable[Hit]] | None = None
     service: Callable[[Sequence[Sql]], Iterable[tuple[Sql, Hit]]] | None = None
-    lua: Callable[[str], Iterable[Hit]] | None = None
+    lua: Callable[[Lua], Iterable[Hit]] | None = None
     kinds: tuple[Kind, ...] = ("migration", "repeatable")
 
 

@@ -1,18 +1,16 @@
-import re
 from collections.abc import Iterator
 
 from dbkit.lint.finding import Hit
-from dbkit.lint.lua import place, without_comments
+from dbkit.lint.lua.program import Lua
 from dbkit.lint.rules import Rule
 
-_COMMAND = re.compile(r"(?i)\bp?call[ \t]*\([ \t]*[\"'](keys|flushall|flushdb|scan)[\"']")
+COMMANDS = ("keys", "scan", "flushall", "flushdb")
 
 
-def _look(text: str) -> Iterator[Hit]:
-    code = without_comments(text)
-    for match in _COMMAND.finditer(code):
-        line, column = place(code, match.start())
-        yield Hit(line, f"{match[1].upper()} in a script: it works on every key of the server, and everybody waits", column)
+def _look(lua: Lua) -> Iterator[Hit]:
+    for call in lua.calls:
+        if call.command in COMMANDS:
+            yield lua.hit(call.node, f"{call.command.upper()} in a script: it works on every key of the server, and everybody waits")
 
 
 RULE = Rule(
