@@ -15,6 +15,7 @@ from scratch import Scratch
 SHELLS = {"psql", "redis-cli"}
 RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "baseline": (("main", "--reason", "x"), lambda found: found == {"service": "main", "baselined": ["main/0001_a"]}),
+    "client": (("main",), lambda found: "lives on PostgreSQL" in found["error"]["message"]),
     "doctor": ((), lambda found: found["manifest"]["project"]["name"] == "scratch" and bool(found["checks"])),
     "down": ((), lambda found: found == {"stopped": []}),
     "health": (("main",), lambda found: len(found["findings"]) > 20),

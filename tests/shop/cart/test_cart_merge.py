@@ -254,7 +254,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(own=st.dictionaries(st.sampled_from(["A", "B", "D"]), st.integers(1, LIMIT)), moves=moves)
 def test_whatever_the_guest_writes_and_wherever_clients_die_each_unit_moves_once(
     cart: CartService, own: dict[str, int], moves: list[tuple[str, str, int]]
