@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dbkit.errors import ConfigurationError
-from dbkit.routines import takes_away
+from dbkit.routines.obstacles import takes_away
 from dbkit.source import objections, statements
 from dbkit.source.backfill import chunks
 from dbkit.source.blocks import BLOCK, Block

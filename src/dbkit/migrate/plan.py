@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
-from dbkit.migrate.check import Checked, check
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
-from dbkit.routines import RoutinePlan, plan_routines, touched
+from dbkit.routines.definitions import touched
+from dbkit.routines.plan import RoutinePlan, plan_routines
 from dbkit.source.files import Migration, Routine, gaps, load_migrations, load_routines
 
 if TYPE_CHECKING:
     import psycopg
 
+    from dbkit.migrate.check import Checked
     from dbkit.postgres.journal import Entry
     from dbkit.project.target import Target
     from dbkit.source.statements import Statement
@@ -310,6 +311,8 @@ def _planned(migration: Migration, sources: Sources, later: str | None, gap: str
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
     if migration.id not in sources.checked:
+        from dbkit.migrate.check import check
+
         sources.checked[migration.id] = check(migration, "up", target.schema, server)
         if migration.rollback is not None:
             check(migration, "down", target.schema, server)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.errors import ConfigurationError
 from dbkit.migrate.backfill import forget
 from dbkit.migrate.baseline import record
-from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare
 from dbkit.migrate.plan import IS_APPLIED, accounted_for
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
-from dbkit.postgres.connect import authority
-from dbkit.postgres.session import open_watcher
+from dbkit.postgres.connect import authority, open_watcher, refuse_read_only
 from dbkit.source.files import Migration, load_migrations
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.migrate.plan import IS_APPLIED, Sources, accounted_for, is_recognised, read_sources
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
-from dbkit.routines import Suspect, deployed, plan_routines, touched
+from dbkit.routines.definitions import Suspect, touched
+from dbkit.routines.plan import deployed, plan_routines
 
 if TYPE_CHECKING:
     import psycopg

@@ -6,9 +6,9 @@ import getpass
 import json
 import os
 import socket
-import subprocess
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,11 +40,16 @@ class Run:
     """One invocation, as each row of the journal names it."""
 
     environment: str
-    git_commit: str | None
+    root: Path | None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     os_user: str = field(default_factory=_os_user)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+
+    @property
+    def git_commit(self) -> str | None:
+        """The commit of the project's checkout at `root`; a run with nothing to do does not ask for it."""
+        return git_commit(self.root) if self.root else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,11 @@ class Entry:
     detail: dict[str, Any] | None
 
 
+@lru_cache
 def git_commit(root: Path) -> str | None:
-    """Return the commit of the project's checkout, if it is one."""
+    """Return the commit of the project's checkout, if it is one; git is asked once."""
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 git is where PATH says

@@ -11,7 +11,6 @@ from dbkit.postgres import journal
 from dbkit.postgres.connect import server_error
 from dbkit.postgres.queries import sql
 from dbkit.routines.made import Key, find, made
-from dbkit.source.statements import parse
 
 if TYPE_CHECKING:
     import psycopg
@@ -219,6 +218,8 @@ def take_note(connection: Connection, service: str, state: Mapping[str, Entry], 
         row = connection.execute("SELECT EXISTS (SELECT 1 FROM dbkit.definition WHERE service = %s)", [service]).fetchone()
         has_records = bool(row and row[0])
         if not has_records:
+            from dbkit.source.statements import parse
+
             ids = [entry.id for entry in state.values() if entry.kind == "routine" and entry.event == "deployed"]
             texts = journal.texts(connection, ids)
             pairs = [(routine, thing) for routine, text in texts.items() for statement in parse(text) if (thing := made(statement))]

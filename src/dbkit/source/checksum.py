@@ -6,9 +6,10 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise
+from typing import TYPE_CHECKING
 
-from dbkit.source import lexer
-from dbkit.source.blocks import Block, blocks
+if TYPE_CHECKING:
+    from dbkit.source.blocks import Block
 
 
 def text_hash(text: str) -> str:
@@ -36,11 +37,14 @@ def token_hash(text: str) -> str:
 
 def hash_blocks(chunks: Callable[[], Iterable[str]]) -> str:
     """Return the token hash of a text that comes in pieces."""
+    from dbkit.source.blocks import blocks
+    from dbkit.source.lexer import ScriptSyntaxError
+
     tokens = Tokens()
     try:
         for block in blocks(chunks()):
             tokens.add(block)
-    except lexer.ScriptSyntaxError:
+    except ScriptSyntaxError:
         tokens.scans = False
     return tokens.hexdigest() if tokens.scans else hash_chunks(chain(["\x00"], chunks()))
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import graphlib
+import heapq
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError, nearest
 from dbkit.project.manifest import ROLE_KINDS, Project, bare
 from dbkit.project.reference import shared_folders
 from dbkit.source import headers, templates
-from dbkit.source.backfill import Backfill, read_backfill
 from dbkit.source.script import LARGE, Script
-from dbkit.source.statements import Statement, refuse_syntax
+
+if TYPE_CHECKING:
+    from dbkit.source.backfill import Backfill
+    from dbkit.source.statements import Statement
 
 SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
+VERSIONED = re.compile(r"([0-9]+[A-Za-z0-9_-]*)(\.rollback)?\.sql(?:\.j2)?")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Routine:
     @cached_property
     def statements(self) -> list[Statement]:
         """The parsed text. Raises ConfigurationError at its line."""
+        from dbkit.source.statements import refuse_syntax
+
         return refuse_syntax(self.script.text, str(self.script.path))
 
     def suits(self, major: int) -> bool:
@@ -108,29 +116,30 @@ def _versioned_files(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     """Return the migrations and the rollbacks by stem, in the order of their numbers."""
     ups: dict[str, Path] = {}
     downs: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        match = _recognised(path)
+    for entry in sorted(os.scandir(folder), key=attrgetter("name")) if folder.is_dir() else []:
+        path = folder / entry.name
+        match = _recognised(entry, path)
         if not match:
             continue
-        files = downs if match["rollback"] else ups
-        if match["stem"] in files:
+        stem, rollback = match.groups()
+        files = downs if rollback else ups
+        if stem in files:
             raise ConfigurationError(
-                f"two files are the same migration {match['stem']!r}",
+                f"two files are the same migration {stem!r}",
                 where=f"{path}:1",
-                hint=f"the other is {files[match['stem']]}: keep one",
+                hint=f"the other is {files[stem]}: keep one",
             )
-        files[match["stem"]] = path
+        files[stem] = path
     _refuse_repeated_numbers(ups)
     return dict(sorted(ups.items(), key=lambda item: _position(item[0]))), downs
 
 
-def _recognised(path: Path) -> re.Match[str] | None:
+def _recognised(entry: os.DirEntry[str], path: Path) -> re.Match[str] | None:
     """Match a migration's file name, ignore documentation, refuse whatever else is there."""
-    name = path.name
-    if name in {"README.md", ".gitkeep", ".gitignore", "__pycache__"}:
+    if entry.name in {"README.md", ".gitkeep", ".gitignore", "__pycache__"}:
         return None
-    match = SUFFIX.match(name)
-    if match and re.fullmatch(r"[0-9]+[A-Za-z0-9_-]*", match["stem"]) and path.is_file() and not path.is_symlink():
+    match = VERSIONED.fullmatch(entry.name)
+    if match and entry.is_file(follow_symlinks=False):
         return match
     hint = "NNNN_what_it_does.sql, or .rollback.sql, with .j2 for a template"
     raise _not_ours(path, *(_stray(path) or ("not a migration's name", hint)))
@@ -195,12 +204,18 @@ def _migration(
         script=script,
         rollback=_script(rollback, context, includes) if rollback else None,
         transactional=headers.boolean(found, "transactional", default=True, where=str(path)),
-        backfill=read_backfill(found["backfill"], str(path)) if "backfill" in found else None,
+        backfill=_backfill(found["backfill"], str(path)) if "backfill" in found else None,
         depends=_words(found.get("depends")),
         irreversible=found.get("irreversible"),
         allow=frozenset(_words(found.get("allow"))),
         squashes=tuple(f"{service}/{name}" for name in _words(found.get("squashes"))),
     )
+
+
+def _backfill(value: str, where: str) -> Backfill:
+    from dbkit.source.backfill import read_backfill
+
+    return read_backfill(value, where)
 
 
 def _script(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
@@ -243,7 +258,8 @@ def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
 
     Raises ConfigurationError that names the cycle, at `where(name)`.
     """
-    position = {name: index for index, name in enumerate(graph)}
+    names = list(graph)
+    position = {name: index for index, name in enumerate(names)}
     sorter = graphlib.TopologicalSorter(graph)
     try:
         sorter.prepare()
@@ -252,11 +268,12 @@ def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
         raise ConfigurationError(
             f"circular depends: {' -> '.join(cycle)}", where=where(cycle[0]), hint="take one of these `-- depends:` out"
         ) from exc
-    waiting: list[str] = []
+    waiting: list[int] = []
     result = []
     while sorter.is_active():
-        waiting = sorted([*waiting, *sorter.get_ready()], key=position.__getitem__)
-        result.append(waiting.pop(0))
+        for name in sorter.get_ready():
+            heapq.heappush(waiting, position[name])
+        result.append(names[heapq.heappop(waiting)])
         sorter.done(result[-1])
     return result
 

@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -73,7 +74,11 @@ def read_source(path: Path) -> str:
 
     Raises ConfigurationError for bytes that are not UTF-8, and for NUL.
     """
-    return "".join(read_chunks(path))
+    data = b"".join(_bytes(path, -1))
+    if not (b"\r" in data or b"\x00" in data or data.startswith(codecs.BOM_UTF8)):
+        with suppress(UnicodeDecodeError):
+            return data.decode()
+    return "".join(read_chunks(path))  # which knows where what is wrong stands
 
 
 def read_chunks(path: Path, size: int = 1 << 18) -> Iterator[str]:
