@@ -6,7 +6,7 @@ import graphlib
 import heapq
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.errors import ConfigurationError, nearest
 from dbkit.project.manifest import ROLE_KINDS, Project, bare
 from dbkit.project.reference import shared_folders
-from dbkit.source import headers, templates
+from dbkit.source import headers
+from dbkit.source.kept import Renderings
 from dbkit.source.script import LARGE, Script
 
 if TYPE_CHECKING:
@@ -108,8 +109,21 @@ def load_migrations(project: Project, service: str) -> list[Migration]:
             )
     context = names(project, service)
     includes = shared_folders(project.root)
-    found = [_migration(service, stem, path, downs.get(stem), context, includes) for stem, path in ups.items()]
+    renderings = Renderings(_kept(project, service, "migrations"), [*ups.values(), *downs.values()], context, context, includes)
+
+    def script(path: Path) -> Script:
+        return _script(path, renderings, context, includes)
+
+    found = [_migration(service, stem, script(path), script(downs[stem]) if stem in downs else None) for stem, path in ups.items()]
+    renderings.keep()
     return _in_order(found)
+
+
+def _kept(project: Project, service: str, kind: str) -> Path | None:
+    """Return where renderings are kept; not those of a thousand tenants, of which each has its own."""
+    if service != bare(service):
+        return None
+    return project.root / ".dbkit" / "rendered" / f"{service}-{kind}.json"
 
 
 def _versioned_files(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -191,10 +205,8 @@ def _position(stem: str) -> tuple[int, str]:
     return int(digits[0]) if digits else 0, stem
 
 
-def _migration(
-    service: str, stem: str, path: Path, rollback: Path | None, context: Mapping[str, Any], includes: tuple[Path, ...]
-) -> Migration:
-    script = _script(path, context, includes)
+def _migration(service: str, stem: str, script: Script, rollback: Script | None) -> Migration:
+    path = script.path
     found = headers.read_headers(script.head, headers.MIGRATION_HEADERS, str(path))
     if "backfill" in found and "transactional" in found:
         raise ConfigurationError("a backfill commits each chunk by itself: `transactional` has no place beside it", where=f"{path}:1")
@@ -202,7 +214,7 @@ def _migration(
         id=f"{service}/{stem}",
         name=stem,
         script=script,
-        rollback=_script(rollback, context, includes) if rollback else None,
+        rollback=rollback,
         transactional=headers.boolean(found, "transactional", default=True, where=str(path)),
         backfill=_backfill(found["backfill"], str(path)) if "backfill" in found else None,
         depends=_words(found.get("depends")),
@@ -218,10 +230,10 @@ def _backfill(value: str, where: str) -> Backfill:
     return read_backfill(value, where)
 
 
-def _script(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
+def _script(path: Path, renderings: Renderings, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
     if path.suffix != ".j2" and path.stat().st_size > LARGE:
         return Script(path, None, context, includes)
-    text = templates.render(path, context, includes)
+    text = renderings.text(path)
     if not text.strip():
         raise ConfigurationError("the file is empty, or renders to nothing", where=f"{path}:1", hint="delete it, or write what it is for")
     return Script(path, text, context, includes)
@@ -283,14 +295,38 @@ def load_routines(project: Project, service: str, roles: Mapping[str, str] | Non
 
     `roles` says which role stands for which kind on this server; the manifest's names if None.
     """
-    context = _everything(project, service, roles)
+    seen = _everything(project, service, roles)
     includes = shared_folders(project.root)
     files = _repeatable_files(project, service)
-    if any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in files.values()):
+    context = _WithChecks(seen, project.root, files.values())
+    renderings = Renderings(_kept(project, service, "routines"), files.values(), context, seen, includes)
+    found = [_routine(service, name, _script(path, renderings, context, includes)) for name, path in files.items()]
+    renderings.keep()
+    return found
+
+
+class _WithChecks(Mapping[str, Any]):
+    """What a repeatable sees, the health checks too where a file names them: templates themselves, they are read when one is rendered."""
+
+    def __init__(self, seen: Mapping[str, Any], root: Path, files: Iterable[Path]) -> None:
+        self._seen, self._root, self._files = seen, root, files
+
+    @cached_property
+    def _all(self) -> Mapping[str, Any]:
+        if not any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in self._files):
+            return self._seen
         from dbkit.source.checks import load_checks
 
-        context["health_checks"] = load_checks(project.root, context)
-    return [_routine(service, name, path, context, includes) for name, path in files.items()]
+        return {**self._seen, "health_checks": load_checks(self._root, self._seen)}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
@@ -317,8 +353,8 @@ def _tree(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _routine(service: str, name: str, path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Routine:
-    script = _script(path, context, includes)
+def _routine(service: str, name: str, script: Script) -> Routine:
+    path = script.path
     found = headers.read_headers(script.text, headers.ROUTINE_HEADERS, str(path))
     phase = found.get("phase", "after")
     if phase not in {"before", "after"}:
@@ -339,4 +375,8 @@ def load_seeds(project: Project, service: str) -> list[Script]:
     """Read and render the example data of a service, in the order of the file names."""
     context = _everything(project, service, None)
     includes = shared_folders(project.root)
-    return [_script(path, context, includes) for path in _tree(project.folder(service, "seeds")).values()]
+    files = list(_tree(project.folder(service, "seeds")).values())
+    renderings = Renderings(_kept(project, service, "seeds"), files, context, context, includes)
+    found = [_script(path, renderings, context, includes) for path in files]
+    renderings.keep()
+    return found

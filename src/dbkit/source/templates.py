@@ -65,6 +65,7 @@ def origins(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...], 
     return found
 
 
+WHOLE = "file:"  # begins the name of a template that is no include
 MARK = re.compile("\x01([^\x01\x02]*):([0-9]+)\x02")
 LEADING = re.compile("^(?:\\s*\x01[^\x01\x02]*\x02)+")
 
@@ -168,7 +169,10 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
                     yield token
 
     def load(name: str) -> tuple[str, str, None]:
-        candidates = [Path(name)] if name.startswith("/") else [folder / name for folder in includes]
+        is_whole = name.startswith(WHOLE)
+        candidates = [Path(name.removeprefix(WHOLE))] if is_whole else [folder / name for folder in includes]
+        if not is_whole and (name.startswith("/") or ".." in name.split("/")):
+            candidates = []  # what a rendering depends on lies in the folders
         for path in candidates:
             if path.is_file():
                 return read_source(path), str(path), None
@@ -208,7 +212,7 @@ def _compile(environment: Environment, path: Path) -> Template:
     import jinja2
 
     try:
-        return environment.get_template(str(path))
+        return environment.get_template(f"{WHOLE}{path}")
     except jinja2.TemplateSyntaxError as exc:
         raise ConfigurationError(f"template: {exc.message}", where=f"{exc.filename or path}:{exc.lineno}") from exc
 
