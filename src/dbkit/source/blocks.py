@@ -29,9 +29,14 @@ _INSIDE = rf"""(?:
     |-
     |/(?!\*)
 )"""
+# a function's body in dollar quotes; one that begins with ATOMIC has semicolons of its own
+_FUNCTION = rf"""(?i:create\s++(?:or\s++replace\s++)?+(?:function|procedure))\b(?:
+    \$(?P<tag>(?:{_LETTER}\w*+)?+)\$ (?:[^$]++|(?!\$(?P=tag)\$)\$)*+ \$(?P=tag)\$
+    |(?!(?i:atomic)\b){_INSIDE}
+)*+"""
 _ROW = rf"{_SKIP}(?i:insert|update|delete|merge|select|values|with)\b"
 ROWS = re.compile(rf"(?:{_ROW}{_INSIDE}*+;)*+", re.VERBOSE | re.DOTALL)
-OTHERS = re.compile(rf"(?:{_SKIP}(?!(?i:create|copy)\b)(?=[A-Za-z]){_INSIDE}*+;)*+", re.VERBOSE | re.DOTALL)
+OTHERS = re.compile(rf"(?:{_SKIP}(?:{_FUNCTION}|(?!(?i:create|copy)\b)(?=[A-Za-z]){_INSIDE}*+);)*+", re.VERBOSE | re.DOTALL)
 OPEN_ROW = re.compile(rf"{_ROW}{_INSIDE}*+(?:[eE]?'{_ESCAPED}\\?|'(?:[^']|'')*+|\"[^\"]*+)?+\Z", re.VERBOSE | re.DOTALL)
 END_OF_DATA = re.compile(r"\\\.\r?(?:\n|\Z)")
 META = re.compile(r"\s*\\[^\n]*\n")
