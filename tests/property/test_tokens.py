@@ -44,7 +44,7 @@ HEADS = st.sampled_from(
 TAILS = st.sampled_from([";", " LANGUAGE {};", " IMMUTABLE", "; SELECT 1;", " -- c\n;"])
 QUOTES = st.sampled_from(["$$", "$a$", "$function$"])
 LANGUAGES = st.sampled_from(["sql", "'plpgsql'", "SQL", "plpython3u", "c"])
-WITHIN = "BEGIN END ; v := 1 -- c RETURN 'a' it's $$ $1 || SELECT a => /* */".split()
+WITHIN = ["BEGIN", "END", ";", "v", ":=", "1", "--", "c", "RETURN", "'a'", "it's", "$$", "$1", "||", "SELECT", "a", "=>", "/*", "*/"]
 BODIES = st.lists(st.sampled_from([*WITHIN, "-- c\n", "\n", " "]), max_size=10)
 STATEMENTS = st.tuples(HEADS, QUOTES, BODIES, TAILS, LANGUAGES).map(
     lambda parts: f"{parts[0]} {parts[1]} {' '.join(parts[2])} {parts[1]}{parts[3]}".replace("{}", parts[4])

@@ -48,13 +48,14 @@ def plan_repair(database: Database, connection: psycopg.Connection[tuple[Any, ..
 
     Raises ConfigurationError where nothing does.
     """
-    journal.refuse_newer(journal.version(connection))
-    state = journal.state(connection, database.service)
+    version = journal.version(connection)
+    journal.refuse_newer(version)
+    state = journal.state(connection, database.service, version)
     files = {migration.id: migration for migration in load_migrations(database.target.project, database.service)}
     let_go = accounted_for(list(files.values()), state) - files.keys()
     entries = [entry for entry in state.values() if entry.kind == "migration" and entry.object not in let_go]
     found = [repair for entry in entries if (repair := _compared(entry, files, state))]
-    found += [Repair(name, "half undone", files.get(name)) for name in journal.half_undone(connection, database.service)]
+    found += [Repair(name, "half undone", files.get(name)) for name in journal.half_undone(connection, database.service, version)]
     if wanted is not None:
         found = [repair for repair in found if wanted in {repair.id, *_names(repair.id)}]
     if not found:

@@ -47,7 +47,7 @@ def migrate(
         plan = make_plan(database, watcher, to=to, sources=sources, migrations=migrations, overwrite=overwrite)
         refuse_read_only(database, plan.authority)
         decided = (orphans and plan.routines.gone) or (by_hand == "adopt" and plan.routines.touched.changed)
-        if plan.is_empty and not decided and not journal.unfinished(watcher, database.service):
+        if plan.is_empty and not decided and not journal.unfinished(watcher, database.service, plan.version):
             return plan
         from dbkit.migrate.apply import begin
         from dbkit.migrate.engine import engine, prepare

@@ -172,9 +172,9 @@ def refuse_newer(found: int) -> None:
         )
 
 
-def state(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> dict[str, Entry]:
-    """Return the last event of each of the service's migrations and routines, oldest first."""
-    if version(connection) == 0:
+def state(connection: psycopg.Connection[tuple[Any, ...]], service: str, found: int | None = None) -> dict[str, Entry]:
+    """Return the last event of each of the service's migrations and routines, oldest first; `found` is the version, if known."""
+    if (version(connection) if found is None else found) == 0:
         return {}
     rows = connection.execute(
         "SELECT object, kind, event, at, id, run, text_hash, checksum, detail FROM dbkit.state WHERE service = %s ORDER BY id",
@@ -292,9 +292,9 @@ def applied_in(connection: psycopg.Connection[tuple[Any, ...]], service: str) ->
     return dict(connection.execute(query, [service]).fetchall())
 
 
-def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> list[str]:
-    """Return the migrations that a rollback has undone in part."""
-    if version(connection) < STEPS:
+def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str, found: int) -> list[str]:
+    """Return the migrations that a rollback has undone in part, from a journal of version `found`."""
+    if found < STEPS:
         return []
     return [row[0] for row in connection.execute(sql("half_undone").encode(), {"service": service}).fetchall()]
 
@@ -305,9 +305,9 @@ def broken_link(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, s
     return (row[0], row[1]) if row else None
 
 
-def unfinished(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> bool:
-    """Say whether the last run that changed something was ended before it wrote its own end."""
-    if version(connection) < VERSION:
+def unfinished(connection: psycopg.Connection[tuple[Any, ...]], service: str, found: int) -> bool:
+    """Say whether the last run that changed something was ended before it wrote its own end; `found` is the journal's version."""
+    if found < VERSION:
         return False
     query = (
         "SELECT event IN ('applied', 'rolled back', 'deployed', 'dropped') FROM dbkit.journal WHERE service = %s"

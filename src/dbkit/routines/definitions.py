@@ -89,11 +89,14 @@ class Touched:
         return tuple(suspect for suspect in self.changed if suspect.routine in wanted)
 
 
-def touched(connection: Connection, service: str) -> Touched:
-    """Compare the records with the catalog. Writes nothing, and prints no definition of what nobody touched."""
+def touched(connection: Connection, service: str, version: int | None = None) -> Touched:
+    """Compare the records with the catalog. Writes nothing, and prints no definition of what nobody touched.
+
+    `version` is the journal's, if it is known.
+    """
     import psycopg
 
-    if journal.version(connection) < journal.DEFINITIONS:
+    if (journal.version(connection) if version is None else version) < journal.DEFINITIONS:
         return Touched()
     try:
         with connection.transaction():

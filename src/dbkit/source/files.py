@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -344,13 +344,23 @@ def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
 
 def _tree(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        match = SUFFIX.match(path.relative_to(folder).as_posix())
-        if ".sql" in path.name.lower() and (stray := _stray(path)):
+    for parts, entry in sorted(_below(folder, ()), key=itemgetter(0)) if folder.is_dir() else []:
+        path = Path(entry.path)
+        match = SUFFIX.match("/".join(parts))
+        if ".sql" in entry.name.lower() and (stray := _stray(path)):
             raise _not_ours(path, *stray)
-        if path.is_file() and match and not path.name.startswith("."):
+        if match and entry.is_file() and not entry.name.startswith("."):
             found[match["stem"] + (match["rollback"] or "")] = path
     return found
+
+
+def _below(folder: Path | str, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
+    """Yield whatever lies below a folder, with the names on the way there; links to folders are not followed."""
+    for entry in os.scandir(folder):
+        names = (*parts, entry.name)
+        yield names, entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path, names)
 
 
 def _routine(service: str, name: str, script: Script) -> Routine:

@@ -53,7 +53,7 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 where=f"{where}:{number}",
                 hint=f"headers here: {', '.join(known)}",
             )
-    if "\n-- " in text:
+    if any(f"\n-- {key}:" in text for key in known):
         refuse_misplaced(text, body, known, where)
     return found
 
