@@ -27,12 +27,13 @@ from dbkit.testing.plugin import server_settings
 if TYPE_CHECKING:
     import psycopg
 
-    from dbkit.migrate import Event, Plan
+    from dbkit.migrate.engine import Event
+    from dbkit.migrate.plan import Plan
     from dbkit.migrate.rollback import Undo
     from dbkit.migrate.status import ServiceStatus
     from dbkit.postgres.connect import Database
     from dbkit.postgres.server import Server
-    from dbkit.routines import Decision
+    from dbkit.routines.decide import Decision
 
 T = TypeVar("T")
 SOURCES = Path(dbkit.__file__).parents[1]
@@ -237,7 +238,7 @@ class Scratch:
         by_hand: Decision = "stop",
         orphans: bool = False,
     ) -> Plan:
-        from dbkit.migrate import migrate
+        from dbkit.migrate.run import migrate
         from dbkit.postgres.journal import Run
 
         told = [] if events is None else events
@@ -245,13 +246,13 @@ class Scratch:
         return migrate(self.database(service), run, told.append, to=to, lock_wait=lock_wait, by_hand=by_hand, orphans=orphans)
 
     def rollback(self, service: str = "main", *, to: str | None = None, steps: int | None = None) -> list[Undo]:
-        from dbkit.migrate import rollback
+        from dbkit.migrate.rollback import rollback
         from dbkit.postgres.journal import Run
 
         return rollback(self.database(service), Run("here", None), lambda _event: None, to=to, steps=steps, lock_wait=20.0)
 
     def status(self, service: str = "main") -> ServiceStatus:
-        from dbkit.migrate import read_status
+        from dbkit.migrate.status import read_status
 
         database = self.database(service)
         with database.connect("status") as connection:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from dbkit.errors import ConfigurationError, LockedError
-from dbkit.postgres.session import open_watcher
+from dbkit.postgres.connect import open_watcher
 from dbkit.project.state import server_account
 from scratch import Scratch, until
 

@@ -142,7 +142,7 @@ def test_a_tablespace_is_stood_in_for(old: Scratch) -> None:
 def test_the_shop_on_15_is_no_drift_from_its_rebuild_on_16_or_18(
     debian: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    from dbkit.migrate import migrate
+    from dbkit.migrate.run import migrate
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.postgres.roles import prepare_cluster

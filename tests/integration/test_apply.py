@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dbkit.errors import ConfigurationError, DbkitError
-from dbkit.migrate import Event
+from dbkit.migrate.engine import Event
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres.session import Session
 from scratch import Scratch, until

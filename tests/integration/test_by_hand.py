@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dbkit.errors import DbkitError
-from dbkit.migrate import Event
+from dbkit.migrate.engine import Event
 from scratch import Scratch
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -270,7 +270,7 @@ def test_a_change_by_hand_between_look_and_deploy_stops_the_deploy_too(shop: Scr
         if event.kind == "applied":
             owner.execute(body(7))
 
-    from dbkit.migrate import migrate
+    from dbkit.migrate.run import migrate
     from dbkit.postgres.journal import Run
 
     with pytest.raises(DbkitError, match="changed by hand"):

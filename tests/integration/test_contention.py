@@ -14,7 +14,7 @@ from scratch import Scratch, until
 if TYPE_CHECKING:
     import psycopg
 
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dbkit.errors import ConfigurationError, DbkitError
-from dbkit.migrate import Event
+from dbkit.migrate.engine import Event
 from scratch import Scratch
 
 Connection = psycopg.Connection[tuple[Any, ...]]

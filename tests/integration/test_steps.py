@@ -10,7 +10,7 @@ from dbkit.errors import ConfigurationError, DbkitError
 from scratch import Scratch, until
 
 if TYPE_CHECKING:
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
 
 CONCURRENT = """
 -- transactional: false

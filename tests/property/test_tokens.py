@@ -38,6 +38,31 @@ def test_any_text(text: str) -> None:
     agree(text)
 
 
+HEADS = st.sampled_from(
+    ["CREATE FUNCTION f() RETURNS int LANGUAGE {} AS", "create or replace procedure p() AS", "DO", "SELECT", "COMMENT ON TABLE t IS"]
+)
+TAILS = st.sampled_from([";", " LANGUAGE {};", " IMMUTABLE", "; SELECT 1;", " -- c\n;"])
+QUOTES = st.sampled_from(["$$", "$a$", "$function$"])
+LANGUAGES = st.sampled_from(["sql", "'plpgsql'", "SQL", "plpython3u", "c"])
+WITHIN = ["BEGIN", "END", ";", "v", ":=", "1", "--", "c", "RETURN", "'a'", "it's", "$$", "$1", "||", "SELECT", "a", "=>", "/*", "*/"]
+BODIES = st.lists(st.sampled_from([*WITHIN, "-- c\n", "\n", " "]), max_size=10)
+STATEMENTS = st.tuples(HEADS, QUOTES, BODIES, TAILS, LANGUAGES).map(
+    lambda parts: f"{parts[0]} {parts[1]} {' '.join(parts[2])} {parts[1]}{parts[3]}".replace("{}", parts[4])
+)
+
+
+@settings(max_examples=3000)
+@given(st.lists(STATEMENTS, max_size=4))
+def test_any_body(statements: list[str]) -> None:
+    agree("\n".join(statements))
+
+
+def test_bodies_are_read_the_quick_way() -> None:
+    assert agree(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $f$\nDECLARE\n    v int;\nBEGIN -- c\n    v := 1;\nEND\n$f$; SELECT 1"
+    )
+
+
 def test_every_statement_of_the_shop() -> None:
     texts = [path.read_text() for folder in ("migrations", "schemas", "seeds") for path in sorted((ROOT / folder).rglob("*.sql*"))]
     lines = [line for text in texts for line in text.splitlines()]

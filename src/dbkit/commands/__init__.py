@@ -49,10 +49,10 @@ class Invocation:
 
     def run(self) -> Run:
         """Return this invocation as the journal names it."""
-        from dbkit.postgres.journal import Run, git_commit
+        from dbkit.postgres.journal import Run
         from dbkit.project.target import environment_of
 
-        return Run(environment_of(self.project, self.environment)[0], git_commit(self.project.root))
+        return Run(environment_of(self.project, self.environment)[0], self.project.root)
 
     def services(self, services: tuple[str, ...] = (), url: str | None = None) -> list[Target]:
         """Return the services, whether they have many targets or one: for what concerns their files, or their server."""

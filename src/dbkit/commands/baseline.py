@@ -9,7 +9,7 @@ import click
 from dbkit.commands import Invocation, invocation, postgres_only, reason_option, service_argument, url_option, yes_option
 
 if TYPE_CHECKING:
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
 
 
 @click.command("baseline")

@@ -15,7 +15,7 @@ from dbkit.layouts.readers import tools
 if TYPE_CHECKING:
     from dbkit.layouts.adopting import History
     from dbkit.layouts.importing import Import
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
     from dbkit.postgres.connect import Database
 
 

@@ -11,11 +11,11 @@ from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.fleet.migrate import Options
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.redis.connect import Store
-    from dbkit.routines import Decision
+    from dbkit.routines.decide import Decision
 
 
 @click.command("migrate")
@@ -73,8 +73,6 @@ def command(
     Exit codes: 0 done, or nothing to do · 1 a migration failed, or --check found work ·
     2 a file is wrong, nothing was changed · 4 another run holds the lock
     """
-    from dbkit.fleet.migrate import Options
-
     if adopt and overwrite:
         raise ConfigurationError("--adopt and --overwrite are opposites", hint="give one of them")
     by_hand: Decision = "adopt" if adopt else "overwrite" if overwrite else "stop"
@@ -86,6 +84,8 @@ def command(
         # scripts first: they come beside the old ones, and what commits next may call them
         for place, *others in by_service(sorted(reached, key=lambda place: place.target.engine != "redis")):
             if fleet := place.target.fleet:
+                from dbkit.fleet.migrate import Options
+
                 options = Options(
                     fleet.canary,
                     jobs or fleet.jobs,
@@ -154,7 +154,7 @@ def _migrate(
         return _load(call, place, run)
     import time
 
-    from dbkit.migrate import migrate
+    from dbkit.migrate.run import migrate
     from dbkit.report.run import count, remark, summary, tell
 
     started = time.monotonic()
@@ -212,8 +212,9 @@ def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrit
             found = loaded(client, place.target.project, place.service, scripts)
         pending = [] if found.is_current else [script.name for script in scripts]
     else:
-        from dbkit.migrate import make_plan
-        from dbkit.routines import Obstacles, deployed
+        from dbkit.migrate.plan import make_plan
+        from dbkit.routines.obstacles import Obstacles
+        from dbkit.routines.plan import deployed
 
         with place.connect("plan") as connection:
             plan = make_plan(place, connection, to=to, overwrite=overwrite)

@@ -10,7 +10,7 @@ from dbkit.commands import Invocation, invocation, postgres_only, reason_option,
 from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
 
 
 @click.command("repair")

@@ -10,7 +10,7 @@ from dbkit.commands import Invocation, invocation, service_argument, url_option,
 from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
     from dbkit.migrate.rollback import Undo
     from dbkit.postgres.connect import Database
     from dbkit.redis.connect import Store
@@ -63,7 +63,7 @@ def command(
 
 
 def _show(call: Invocation, place: Database | Store, to: str | None, steps: int | None) -> list[Undo]:
-    from dbkit.migrate import plan_rollback
+    from dbkit.migrate.rollback import plan_rollback
     from dbkit.postgres.connect import Database
 
     assert isinstance(place, Database)  # noqa: S101 its engine was asked above
@@ -76,7 +76,7 @@ def _show(call: Invocation, place: Database | Store, to: str | None, steps: int 
 
 
 def _undo(call: Invocation, place: Database | Store, to: str | None, steps: int | None, lock_wait: float) -> list[Undo]:
-    from dbkit.migrate import rollback
+    from dbkit.migrate.rollback import rollback
     from dbkit.postgres.connect import Database
 
     assert isinstance(place, Database)  # noqa: S101 its engine was asked above

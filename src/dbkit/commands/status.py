@@ -11,7 +11,7 @@ from dbkit.commands import Invocation, by_service, invocation, services_argument
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dbkit.migrate import ServiceStatus
+    from dbkit.migrate.status import ServiceStatus
     from dbkit.postgres.connect import Database
     from dbkit.redis.connect import Store
 
@@ -67,7 +67,7 @@ Item = tuple[str, str, str]
 
 def _one(place: Database | Store) -> tuple[dict[str, Any], list[Item]]:
     """Return what JSON says of a place, and what is open there: state, what, note."""
-    from dbkit.migrate import read_status
+    from dbkit.migrate.status import read_status
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):

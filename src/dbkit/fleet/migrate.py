@@ -11,16 +11,16 @@ from dbkit.errors import DbkitError, InterruptedRunError, LockedError, Unreachab
 from dbkit.fleet.glance import Glance, Library, glance
 from dbkit.fleet.lanes import Halt, over
 from dbkit.fleet.record import record_of, release
-from dbkit.migrate import Event, make_plan, migrate
-from dbkit.migrate.plan import find
-from dbkit.postgres.connect import authority, server_error
-from dbkit.postgres.session import open_watcher
+from dbkit.migrate.engine import Event
+from dbkit.migrate.plan import find, make_plan
+from dbkit.migrate.run import migrate
+from dbkit.postgres.connect import authority, open_watcher, server_error
 from dbkit.project.manifest import ROLE_KINDS
 
 if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
-    from dbkit.routines import Decision
+    from dbkit.routines.decide import Decision
 
 State = Literal["applied", "up to date", "pending", "failed", "unreachable", "locked", "interrupted", "not reached", "done before"]
 DONE = frozenset({"applied", "up to date", "done before"})

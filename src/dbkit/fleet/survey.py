@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbkit.errors import DbkitError, InterruptedRunError
 from dbkit.fleet.glance import Glance, Library, glance
 from dbkit.fleet.lanes import Halt, over
-from dbkit.migrate import ServiceStatus, read_status
+from dbkit.migrate.status import ServiceStatus, read_status
 from dbkit.postgres.connect import authority, server_error
 
 if TYPE_CHECKING:

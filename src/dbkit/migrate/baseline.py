@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
 from dbkit.migrate.check import check
-from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare
 from dbkit.migrate.plan import find, is_applied
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
-from dbkit.postgres.connect import authority
-from dbkit.postgres.session import open_watcher
+from dbkit.postgres.connect import authority, open_watcher, refuse_read_only
 from dbkit.source.files import Migration, load_migrations
 
 if TYPE_CHECKING:

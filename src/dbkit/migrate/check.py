@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dbkit.errors import ConfigurationError
-from dbkit.routines import takes_away
+from dbkit.routines.obstacles import takes_away
 from dbkit.source import objections, statements
 from dbkit.source.backfill import chunks
 from dbkit.source.blocks import BLOCK, Block
 from dbkit.source.headers import MIGRATION_HEADERS, ROLLBACK_HEADERS, boolean, read_headers, refuse_misplaced
 from dbkit.source.lexer import ScriptSyntaxError
+from dbkit.source.plain import plain
 from dbkit.source.script import LARGE
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def check(migration: Migration, direction: Literal["up", "down"], schema: str, s
             _refuse_header(script, block, MIGRATION_HEADERS if direction == "up" else ROLLBACK_HEADERS)
         if block.kind == "data" or (block.rows_only and script.is_large):
             count += block.rows_only
+            continue
+        if transactional and (number := plain(block.text, down=direction == "down")):
+            count += number
             continue
         parsed = _parsed(script, block, server)
         for objection in objections.objections(parsed, schema=schema, transactional=transactional, allow=migration.allow):

@@ -159,6 +159,8 @@ def engine(
 ) -> Iterator[Engine]:
     """Take both locks (or the lease) for one run. Where it is not the main thread's, `halt` interrupts it, as Ctrl-C would."""
     halt, told = halt or threading.Event(), False
+    if run.root:
+        journal.git_commit(run.root)  # before a transaction begins: git may be slow
 
     def waiting(holder: str) -> None:
         nonlocal told
@@ -176,16 +178,6 @@ def engine(
         watching(database, database.target.policy.max_victims, halt) as watch,
     ):
         yield Engine(database, who, watcher, session, run, listener, watch)
-
-
-def refuse_read_only(database: Database, who: Authority) -> None:
-    """Raise where nothing can be written."""
-    if who.in_recovery:
-        raise DbkitError(f"{database.service}: this server is a standby, where nothing can be written", hint="name the primary")
-    if who.read_only:
-        raise DbkitError(
-            f"{database.service}: default_transaction_read_only is on for this role or database", hint="nothing can be written there"
-        )
 
 
 def prepare(work: Engine) -> None:

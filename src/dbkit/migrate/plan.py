@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
-from dbkit.migrate.check import Checked, check
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
-from dbkit.routines import RoutinePlan, plan_routines, touched
+from dbkit.routines.definitions import touched
+from dbkit.routines.plan import RoutinePlan, plan_routines
 from dbkit.source.files import Migration, Routine, gaps, load_migrations, load_routines
 
 if TYPE_CHECKING:
     import psycopg
 
+    from dbkit.migrate.check import Checked
     from dbkit.postgres.journal import Entry
     from dbkit.project.target import Target
     from dbkit.source.statements import Statement
@@ -58,7 +59,7 @@ class Sources:
 class Plan:
     """Everything that one service's run would do, in order, and what it found on the way.
 
-    `recognised` are baselines of which the database has all that they squash: they are marked, not run.
+    `version` is the journal's; `recognised` are baselines of which the database has all that they squash: they are marked, not run.
     """
 
     service: str
@@ -69,6 +70,7 @@ class Plan:
     applied: tuple[str, ...]
     cosmetic: tuple[str, ...]
     state: Mapping[str, Entry]
+    version: int
     recognised: tuple[Migration, ...] = ()
 
     @property
@@ -95,18 +97,19 @@ def make_plan(
     """
     target = database.target
     found = authority(connection, target)
-    journal.refuse_newer(journal.version(connection))
-    state = journal.state(connection, target.service)
+    version = journal.version(connection)
+    journal.refuse_newer(version)
+    state = journal.state(connection, target.service, version)
     sources = sources or read_sources(target, found.roles, migrations)
     files = list(sources.migrations)
     _refuse_part_of_a_baseline(files, state)
     _refuse_missing(files, state)
-    _refuse_half_undone(connection, target.service)
+    _refuse_half_undone(connection, target.service, version)
     cosmetic = _compare_applied(connection, files, state)
     unapplied = [m for m in files if not is_applied(m, state)]
     pending = _up_to(unapplied, to, files)
     later = _applied_after(files, state)
-    seen = touched(connection, target.service)
+    seen = touched(connection, target.service, version)
     overwritten = {suspect.routine for suspect in (*seen.changed, *seen.adopted)} if overwrite else set()
     routines = plan_routines(sources.routines, state, found.major, seen, schema=target.schema, overwritten=overwritten)
     missing = _gaps(files, state)
@@ -121,6 +124,7 @@ def make_plan(
         applied=tuple(m.id for m in files if is_applied(m, state)),
         cosmetic=tuple(cosmetic),
         state=state,
+        version=version,
         recognised=tuple(m for m in files if is_recognised(m, state)),
     )
 
@@ -221,9 +225,9 @@ def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:
         )
 
 
-def _refuse_half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> None:
+def _refuse_half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str, version: int) -> None:
     """Raise where a rollback without a transaction ended in the middle: what is applied is not all there."""
-    for name in journal.half_undone(connection, service):
+    for name in journal.half_undone(connection, service, version):
         raise ConfigurationError(
             f"the rollback of {name} ended in the middle",
             hint=f"finish it first: dbkit rollback {service}; then `dbkit migrate` applies it again",
@@ -310,6 +314,8 @@ def _planned(migration: Migration, sources: Sources, later: str | None, gap: str
             hint=f"write {migration.name}.rollback.sql beside it, or say `-- irreversible: why` at the top of the file",
         )
     if migration.id not in sources.checked:
+        from dbkit.migrate.check import check
+
         sources.checked[migration.id] = check(migration, "up", target.schema, server)
         if migration.rollback is not None:
             check(migration, "down", target.schema, server)

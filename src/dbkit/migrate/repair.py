@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.errors import ConfigurationError
 from dbkit.migrate.backfill import forget
 from dbkit.migrate.baseline import record
-from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare
 from dbkit.migrate.plan import IS_APPLIED, accounted_for
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
-from dbkit.postgres.connect import authority
-from dbkit.postgres.session import open_watcher
+from dbkit.postgres.connect import authority, open_watcher, refuse_read_only
 from dbkit.source.files import Migration, load_migrations
 
 if TYPE_CHECKING:
@@ -49,13 +48,14 @@ def plan_repair(database: Database, connection: psycopg.Connection[tuple[Any, ..
 
     Raises ConfigurationError where nothing does.
     """
-    journal.refuse_newer(journal.version(connection))
-    state = journal.state(connection, database.service)
+    version = journal.version(connection)
+    journal.refuse_newer(version)
+    state = journal.state(connection, database.service, version)
     files = {migration.id: migration for migration in load_migrations(database.target.project, database.service)}
     let_go = accounted_for(list(files.values()), state) - files.keys()
     entries = [entry for entry in state.values() if entry.kind == "migration" and entry.object not in let_go]
     found = [repair for entry in entries if (repair := _compared(entry, files, state))]
-    found += [Repair(name, "half undone", files.get(name)) for name in journal.half_undone(connection, database.service)]
+    found += [Repair(name, "half undone", files.get(name)) for name in journal.half_undone(connection, database.service, version)]
     if wanted is not None:
         found = [repair for repair in found if wanted in {repair.id, *_names(repair.id)}]
     if not found:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.migrate.check import is_transactional
-from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, record_end, refuse_read_only
+from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, record_end
 from dbkit.migrate.plan import IS_APPLIED, stand_ins
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
-from dbkit.postgres.connect import Database, authority
-from dbkit.postgres.session import open_watcher, refuse_pooled
-from dbkit.routines import Obstacles, Revival, Touched, deployed, record, take_note, touched
+from dbkit.postgres.connect import Database, authority, open_watcher, refuse_read_only
+from dbkit.postgres.session import refuse_pooled
+from dbkit.routines.definitions import Touched, record, take_note, touched
+from dbkit.routines.obstacles import Obstacles
+from dbkit.routines.plan import deployed
+from dbkit.routines.revive import Revival
 from dbkit.source import statements
 from dbkit.source.files import load_migrations
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dbkit.migrate.plan import IS_APPLIED, Sources, accounted_for, is_recognised, read_sources
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
-from dbkit.routines import Suspect, deployed, plan_routines, touched
+from dbkit.routines.definitions import Suspect, touched
+from dbkit.routines.plan import deployed, plan_routines
 
 if TYPE_CHECKING:
     import psycopg
@@ -58,8 +59,9 @@ def read_status(
     """Compare files and journal. Writes nothing, so a standby will do. `sources` are the files, where they were read before."""
     target = database.target
     who = who or authority(connection, target)
-    journal.refuse_newer(journal.version(connection))
-    state = journal.state(connection, target.service)
+    version = journal.version(connection)
+    journal.refuse_newer(version)
+    state = journal.state(connection, target.service, version)
     sources = sources or read_sources(target, who.roles)
     files = list(sources.migrations)
     known = accounted_for(files, state)
@@ -68,7 +70,7 @@ def read_status(
         for entry in state.values()
         if entry.kind == "migration" and entry.event in IS_APPLIED and entry.object not in known
     ]
-    routines = plan_routines(list(sources.routines), state, who.major, touched(connection, target.service), schema=target.schema)
+    routines = plan_routines(list(sources.routines), state, who.major, touched(connection, target.service, version), schema=target.schema)
     return ServiceStatus(
         service=target.name,
         server=f"PostgreSQL {who.version}",

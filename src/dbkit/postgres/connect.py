@@ -96,6 +96,26 @@ def connect(conninfo: str, purpose: str, **settings: str) -> psycopg.Connection[
     return connection
 
 
+def is_pooled(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    """Say whether a pooler stands between: the backend that answers is not the one that shook hands."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(row and row[0] != connection.info.backend_pid)
+
+
+def open_watcher(database: Database, purpose: str) -> tuple[psycopg.Connection[tuple[Any, ...]], bool]:
+    """Connect as the migrator; say whether a pooler stands between.
+
+    A pooler that refuses settings at start-up is asked again without them.
+    """
+    try:
+        connection = database.connect(purpose, search_path="pg_catalog", **SESSION)
+    except UnreachableError as exc:
+        if "unsupported startup parameter" not in exc.message:
+            raise
+        return database.connect(purpose), True
+    return connection, is_pooled(connection)
+
+
 def _refuse_unencoded(conninfo: str, given: dict[str, Any]) -> None:
     """Refuse a URL whose password libpq would take for a host or a database, and name in its errors."""
     wanted = 1 if given.get("user") or given.get("password") else 0
@@ -172,6 +192,16 @@ def authority(connection: psycopg.Connection[tuple[Any, ...]], target: Target) -
         in_recovery=bool(one[1]),
         read_only=bool(one[3]),
     )
+
+
+def refuse_read_only(database: Database, who: Authority) -> None:
+    """Raise where nothing can be written."""
+    if who.in_recovery:
+        raise DbkitError(f"{database.service}: this server is a standby, where nothing can be written", hint="name the primary")
+    if who.read_only:
+        raise DbkitError(
+            f"{database.service}: default_transaction_read_only is on for this role or database", hint="nothing can be written there"
+        )
 
 
 def server_error(

@@ -6,9 +6,9 @@ import getpass
 import json
 import os
 import socket
-import subprocess
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,11 +40,16 @@ class Run:
     """One invocation, as each row of the journal names it."""
 
     environment: str
-    git_commit: str | None
+    root: Path | None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     os_user: str = field(default_factory=_os_user)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+
+    @property
+    def git_commit(self) -> str | None:
+        """The commit of the project's checkout at `root`; a run with nothing to do does not ask for it."""
+        return git_commit(self.root) if self.root else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,11 @@ class Entry:
     detail: dict[str, Any] | None
 
 
+@lru_cache
 def git_commit(root: Path) -> str | None:
-    """Return the commit of the project's checkout, if it is one."""
+    """Return the commit of the project's checkout, if it is one; git is asked once."""
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 git is where PATH says
@@ -164,9 +172,9 @@ def refuse_newer(found: int) -> None:
         )
 
 
-def state(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> dict[str, Entry]:
-    """Return the last event of each of the service's migrations and routines, oldest first."""
-    if version(connection) == 0:
+def state(connection: psycopg.Connection[tuple[Any, ...]], service: str, found: int | None = None) -> dict[str, Entry]:
+    """Return the last event of each of the service's migrations and routines, oldest first; `found` is the version, if known."""
+    if (version(connection) if found is None else found) == 0:
         return {}
     rows = connection.execute(
         "SELECT object, kind, event, at, id, run, text_hash, checksum, detail FROM dbkit.state WHERE service = %s ORDER BY id",
@@ -284,9 +292,9 @@ def applied_in(connection: psycopg.Connection[tuple[Any, ...]], service: str) ->
     return dict(connection.execute(query, [service]).fetchall())
 
 
-def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> list[str]:
-    """Return the migrations that a rollback has undone in part."""
-    if version(connection) < STEPS:
+def half_undone(connection: psycopg.Connection[tuple[Any, ...]], service: str, found: int) -> list[str]:
+    """Return the migrations that a rollback has undone in part, from a journal of version `found`."""
+    if found < STEPS:
         return []
     return [row[0] for row in connection.execute(sql("half_undone").encode(), {"service": service}).fetchall()]
 
@@ -297,9 +305,9 @@ def broken_link(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, s
     return (row[0], row[1]) if row else None
 
 
-def unfinished(connection: psycopg.Connection[tuple[Any, ...]], service: str) -> bool:
-    """Say whether the last run that changed something was ended before it wrote its own end."""
-    if version(connection) < VERSION:
+def unfinished(connection: psycopg.Connection[tuple[Any, ...]], service: str, found: int) -> bool:
+    """Say whether the last run that changed something was ended before it wrote its own end; `found` is the journal's version."""
+    if found < VERSION:
         return False
     query = (
         "SELECT event IN ('applied', 'rolled back', 'deployed', 'dropped') FROM dbkit.journal WHERE service = %s"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dbkit.errors import ConfigurationError, UnreachableError
+from dbkit.errors import ConfigurationError
 from dbkit.postgres import lease, lock
 from dbkit.postgres.connect import SESSION
 from dbkit.postgres.script import send
@@ -118,26 +118,6 @@ def end(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         connection.execute("RESET ALL")
     except psycopg.Error:
         connection.close()  # the server rolls back what a closed connection left open
-
-
-def is_pooled(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
-    """Say whether a pooler stands between: the backend that answers is not the one that shook hands."""
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return bool(row and row[0] != connection.info.backend_pid)
-
-
-def open_watcher(database: Database, purpose: str) -> tuple[psycopg.Connection[tuple[Any, ...]], bool]:
-    """Connect as the migrator; say whether a pooler stands between.
-
-    A pooler that refuses settings at start-up is asked again without them.
-    """
-    try:
-        connection = database.connect(purpose, search_path="pg_catalog", **SESSION)
-    except UnreachableError as exc:
-        if "unsupported startup parameter" not in exc.message:
-            raise
-        return database.connect(purpose), True
-    return connection, is_pooled(connection)
 
 
 @contextmanager

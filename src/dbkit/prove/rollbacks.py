@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbkit.maintain.seed import seed
-from dbkit.migrate import migrate, rollback
 from dbkit.migrate.plan import Sources
+from dbkit.migrate.rollback import rollback
+from dbkit.migrate.run import migrate
 from dbkit.prove.round_trip import refuse_difference_of_step, refuse_differences, refuse_leftovers, snapshot
 from dbkit.source.files import load_migrations, load_routines
 
 if TYPE_CHECKING:
-    from dbkit.migrate import Event
+    from dbkit.migrate.engine import Event
     from dbkit.postgres.connect import Database
     from dbkit.postgres.journal import Run
     from dbkit.source.files import Migration

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from dbkit.draft import TODO, draft_rollback
 from dbkit.errors import ConfigurationError, DbkitError
-from dbkit.migrate import migrate, rollback
 from dbkit.migrate.engine import engine, prepare
 from dbkit.migrate.plan import Sources, find
+from dbkit.migrate.rollback import rollback
+from dbkit.migrate.run import migrate
 from dbkit.postgres import catalog
-from dbkit.postgres.connect import Database, authority
+from dbkit.postgres.connect import Database, authority, open_watcher
 from dbkit.postgres.journal import Run
 from dbkit.postgres.roles import prepare_cluster
-from dbkit.postgres.session import open_watcher
 from dbkit.postgres.throwaway import throwaway_server
 from dbkit.project.manifest import Environment, Project
 from dbkit.project.target import Target

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dbkit.migrate import Event, Plan
+    from dbkit.migrate.engine import Event
+    from dbkit.migrate.plan import Plan
     from dbkit.project.target import Target
     from dbkit.report.console import Output
 

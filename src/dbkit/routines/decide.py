@@ -10,7 +10,8 @@ from dbkit.postgres import journal
 from dbkit.postgres.session import end
 from dbkit.routines.conflict import conflict
 from dbkit.routines.definitions import Suspect, Touched, live, write
-from dbkit.routines.deploy import IrreplaceableError, Put, deployed
+from dbkit.routines.deploy import IrreplaceableError, Put
+from dbkit.routines.plan import deployed
 from dbkit.routines.replace import Known, Replacement
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from dbkit.postgres import journal
 from dbkit.postgres.connect import server_error
 from dbkit.postgres.queries import sql
 from dbkit.routines.made import Key, find, made
-from dbkit.source.statements import parse
 
 if TYPE_CHECKING:
     import psycopg
@@ -90,11 +89,14 @@ class Touched:
         return tuple(suspect for suspect in self.changed if suspect.routine in wanted)
 
 
-def touched(connection: Connection, service: str) -> Touched:
-    """Compare the records with the catalog. Writes nothing, and prints no definition of what nobody touched."""
+def touched(connection: Connection, service: str, version: int | None = None) -> Touched:
+    """Compare the records with the catalog. Writes nothing, and prints no definition of what nobody touched.
+
+    `version` is the journal's, if it is known.
+    """
     import psycopg
 
-    if journal.version(connection) < journal.DEFINITIONS:
+    if (journal.version(connection) if version is None else version) < journal.DEFINITIONS:
         return Touched()
     try:
         with connection.transaction():
@@ -219,6 +221,8 @@ def take_note(connection: Connection, service: str, state: Mapping[str, Entry], 
         row = connection.execute("SELECT EXISTS (SELECT 1 FROM dbkit.definition WHERE service = %s)", [service]).fetchone()
         has_records = bool(row and row[0])
         if not has_records:
+            from dbkit.source.statements import parse
+
             ids = [entry.id for entry in state.values() if entry.kind == "routine" and entry.event == "deployed"]
             texts = journal.texts(connection, ids)
             pairs = [(routine, thing) for routine, text in texts.items() for statement in parse(text) if (thing := made(statement))]

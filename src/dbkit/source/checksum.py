@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise
+from typing import TYPE_CHECKING
 
-from dbkit.source import lexer
-from dbkit.source.blocks import Block, blocks
+if TYPE_CHECKING:
+    from dbkit.source.blocks import Block
 
 
 def text_hash(text: str) -> str:
@@ -36,11 +38,14 @@ def token_hash(text: str) -> str:
 
 def hash_blocks(chunks: Callable[[], Iterable[str]]) -> str:
     """Return the token hash of a text that comes in pieces."""
+    from dbkit.source.blocks import blocks
+    from dbkit.source.lexer import ScriptSyntaxError
+
     tokens = Tokens()
     try:
         for block in blocks(chunks()):
             tokens.add(block)
-    except lexer.ScriptSyntaxError:
+    except ScriptSyntaxError:
         tokens.scans = False
     return tokens.hexdigest() if tokens.scans else hash_chunks(chain(["\x00"], chunks()))
 
@@ -54,15 +59,12 @@ class Tokens:
 
     def add(self, block: Block) -> None:
         """Take the next block."""
-        import postgast
-
         text = block.text.encode()
         if block.kind == "data":
             self._digest.update(text + (b"\x00" if block.last else b""))
             return
-        try:
-            tokens = _simple_tokens(text) or list(_tokens(text, bodies=True))
-        except postgast.PgQueryError:
+        tokens = _simple_tokens(text) or _scanned(text)
+        if tokens is None:
             self.scans = False
             return
         self._digest.update(b"\x00".join([*tokens, b""]))
@@ -71,22 +73,66 @@ class Tokens:
         return self._digest.hexdigest()
 
 
-# Text whose tokens can be told apart without PostgreSQL's scanner, many times faster: words, plain numbers, plain strings and
-# operators that stand alone. Comments, $$ and whatever else this pattern is not sure of make it take the scanner.
+# Text whose tokens can be told apart without PostgreSQL's scanner, many times faster: words, plain numbers, plain strings,
+# operators that stand alone, bodies in dollar quotes. Whatever else this pattern is not sure of makes it take the scanner.
 _WORD = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*+(?!['&])"
 _NUMBER = rb"[0-9]++(?:\.[0-9]++)?+(?![A-Za-z0-9_.$\x80-\xff])"
-_STRING = rb"'[^']*+(?:''[^']*+)*+'(?!\s*')"
+_COMMENT = rb"(?<![-+*/<>=~!@#%^&|`?:])--[^\n\r]*+"
+_STRING = rb"'[^']*+(?:''[^']*+)*+'(?!(?:\s|--[^\n\r]*+)*+')"
 _NAME = rb'"[^"]*+(?:""[^"]*+)*+"(?!\s*")'
-_OPERATOR = rb"(?<![-+*/<>=~!@#%^&|`?:])(?:::|\|\||->>?|<=|>=|<>|!=|[-+*/<>=%])(?![-+*/<>=~!@#%^&|`?:])"
-_TOKEN = rb"|".join([_WORD, _NUMBER, _STRING, _NAME, _OPERATOR, rb"[,()\[\];]", rb"\.(?![0-9.])"])
-NINE = ord("9")
+_OPERATOR = rb"(?<![-+*/<>=~!@#%^&|`?:])(?:::|:=|=>|\|\||->>?|<=|>=|<>|!=|[-+*/<>=%])(?![-+*/<>=~!@#%^&|`?:])"
+_PARAMETER = rb"\$[0-9]++(?![A-Za-z0-9_$\x80-\xff])"
+_DOLLARS = rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+)?+\$"
+_TOKEN = rb"|".join([_WORD, _NUMBER, _STRING, _NAME, _COMMENT, _OPERATOR, rb"[,()\[\];]", rb"\.(?![0-9.])", _PARAMETER, _DOLLARS])
+NINE, DOLLAR = ord("9"), ord("$")
 _SIMPLE = re.compile(rb"(" + _TOKEN + rb")|[^ \t\n\r\f\v]")
 
 
 def _simple_tokens(sql: bytes) -> list[bytes]:
     """Return what `_tokens` returns, or nothing where the scanner has to be asked."""
     tokens = _SIMPLE.findall(sql)
-    return [] if b"" in tokens else [token.lower() if token[0] > NINE else token for token in tokens]
+    if b"" in tokens:
+        return []
+    tokens = [token.lower() if token[0] > NINE else token for token in tokens if not token.startswith(b"--")]
+    quotes = [n for n, token in enumerate(tokens) if token[0] == DOLLAR and token[-1] == DOLLAR] if b"$" in sql else []
+    return _with_bodies(sql, tokens, quotes) if quotes else tokens
+
+
+def _with_bodies(sql: bytes, tokens: list[bytes], quotes: list[int]) -> list[bytes]:
+    """Return the tokens with `$$` around each body; nothing where a dollar quote holds data, or ends elsewhere.
+
+    `quotes` are the positions of dollar quotes among the tokens, read as if what they enclose were code.
+    """
+    tags = Counter(tokens[n] for n in quotes)
+    if len(quotes) % 2 or any(sql.count(tag) != number for tag, number in tags.items()):
+        return []
+    end = -1
+    for opening, closing in zip(quotes[::2], quotes[1::2], strict=True):
+        if opening < end or tokens[opening] != tokens[closing]:
+            return []
+        start = opening
+        while start > end + 1 and tokens[start - 1] != b";":
+            start -= 1
+        try:
+            end = tokens.index(b";", closing)
+        except ValueError:
+            end = len(tokens)
+        statement = [*tokens[start : opening + 1], *tokens[closing + 1 : end]]
+        if not _has_body(statement) or not (tokens[opening - 1] == b"as" or statement[0] == b"do"):
+            return []
+    for n in quotes:
+        tokens[n] = b"$$"
+    return tokens
+
+
+def _scanned(sql: bytes) -> list[bytes] | None:
+    """Ask PostgreSQL's scanner; nothing comes of a text that does not scan."""
+    import postgast
+
+    try:
+        return list(_tokens(sql, bodies=True))
+    except postgast.PgQueryError:
+        return None
 
 
 def _tokens(sql: bytes, *, bodies: bool) -> Iterator[bytes]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import graphlib
+import heapq
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError, nearest
 from dbkit.project.manifest import ROLE_KINDS, Project, bare
 from dbkit.project.reference import shared_folders
-from dbkit.source import headers, templates
-from dbkit.source.backfill import Backfill, read_backfill
+from dbkit.source import headers
+from dbkit.source.kept import Renderings
 from dbkit.source.script import LARGE, Script
-from dbkit.source.statements import Statement, refuse_syntax
+
+if TYPE_CHECKING:
+    from dbkit.source.backfill import Backfill
+    from dbkit.source.statements import Statement
 
 SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
+VERSIONED = re.compile(r"([0-9]+[A-Za-z0-9_-]*)(\.rollback)?\.sql(?:\.j2)?")
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Routine:
     @cached_property
     def statements(self) -> list[Statement]:
         """The parsed text. Raises ConfigurationError at its line."""
+        from dbkit.source.statements import refuse_syntax
+
         return refuse_syntax(self.script.text, str(self.script.path))
 
     def suits(self, major: int) -> bool:
@@ -100,37 +109,51 @@ def load_migrations(project: Project, service: str) -> list[Migration]:
             )
     context = names(project, service)
     includes = shared_folders(project.root)
-    found = [_migration(service, stem, path, downs.get(stem), context, includes) for stem, path in ups.items()]
+    renderings = Renderings(_kept(project, service, "migrations"), [*ups.values(), *downs.values()], context, context, includes)
+
+    def script(path: Path) -> Script:
+        return _script(path, renderings, context, includes)
+
+    found = [_migration(service, stem, script(path), script(downs[stem]) if stem in downs else None) for stem, path in ups.items()]
+    renderings.keep()
     return _in_order(found)
+
+
+def _kept(project: Project, service: str, kind: str) -> Path | None:
+    """Return where renderings are kept; not those of a thousand tenants, of which each has its own."""
+    if service != bare(service):
+        return None
+    return project.root / ".dbkit" / "rendered" / f"{service}-{kind}.json"
 
 
 def _versioned_files(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     """Return the migrations and the rollbacks by stem, in the order of their numbers."""
     ups: dict[str, Path] = {}
     downs: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        match = _recognised(path)
+    for entry in sorted(os.scandir(folder), key=attrgetter("name")) if folder.is_dir() else []:
+        path = folder / entry.name
+        match = _recognised(entry, path)
         if not match:
             continue
-        files = downs if match["rollback"] else ups
-        if match["stem"] in files:
+        stem, rollback = match.groups()
+        files = downs if rollback else ups
+        if stem in files:
             raise ConfigurationError(
-                f"two files are the same migration {match['stem']!r}",
+                f"two files are the same migration {stem!r}",
                 where=f"{path}:1",
-                hint=f"the other is {files[match['stem']]}: keep one",
+                hint=f"the other is {files[stem]}: keep one",
             )
-        files[match["stem"]] = path
+        files[stem] = path
     _refuse_repeated_numbers(ups)
     return dict(sorted(ups.items(), key=lambda item: _position(item[0]))), downs
 
 
-def _recognised(path: Path) -> re.Match[str] | None:
+def _recognised(entry: os.DirEntry[str], path: Path) -> re.Match[str] | None:
     """Match a migration's file name, ignore documentation, refuse whatever else is there."""
-    name = path.name
-    if name in {"README.md", ".gitkeep", ".gitignore", "__pycache__"}:
+    if entry.name in {"README.md", ".gitkeep", ".gitignore", "__pycache__"}:
         return None
-    match = SUFFIX.match(name)
-    if match and re.fullmatch(r"[0-9]+[A-Za-z0-9_-]*", match["stem"]) and path.is_file() and not path.is_symlink():
+    match = VERSIONED.fullmatch(entry.name)
+    if match and entry.is_file(follow_symlinks=False):
         return match
     hint = "NNNN_what_it_does.sql, or .rollback.sql, with .j2 for a template"
     raise _not_ours(path, *(_stray(path) or ("not a migration's name", hint)))
@@ -182,10 +205,8 @@ def _position(stem: str) -> tuple[int, str]:
     return int(digits[0]) if digits else 0, stem
 
 
-def _migration(
-    service: str, stem: str, path: Path, rollback: Path | None, context: Mapping[str, Any], includes: tuple[Path, ...]
-) -> Migration:
-    script = _script(path, context, includes)
+def _migration(service: str, stem: str, script: Script, rollback: Script | None) -> Migration:
+    path = script.path
     found = headers.read_headers(script.head, headers.MIGRATION_HEADERS, str(path))
     if "backfill" in found and "transactional" in found:
         raise ConfigurationError("a backfill commits each chunk by itself: `transactional` has no place beside it", where=f"{path}:1")
@@ -193,9 +214,9 @@ def _migration(
         id=f"{service}/{stem}",
         name=stem,
         script=script,
-        rollback=_script(rollback, context, includes) if rollback else None,
+        rollback=rollback,
         transactional=headers.boolean(found, "transactional", default=True, where=str(path)),
-        backfill=read_backfill(found["backfill"], str(path)) if "backfill" in found else None,
+        backfill=_backfill(found["backfill"], str(path)) if "backfill" in found else None,
         depends=_words(found.get("depends")),
         irreversible=found.get("irreversible"),
         allow=frozenset(_words(found.get("allow"))),
@@ -203,10 +224,16 @@ def _migration(
     )
 
 
-def _script(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
+def _backfill(value: str, where: str) -> Backfill:
+    from dbkit.source.backfill import read_backfill
+
+    return read_backfill(value, where)
+
+
+def _script(path: Path, renderings: Renderings, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
     if path.suffix != ".j2" and path.stat().st_size > LARGE:
         return Script(path, None, context, includes)
-    text = templates.render(path, context, includes)
+    text = renderings.text(path)
     if not text.strip():
         raise ConfigurationError("the file is empty, or renders to nothing", where=f"{path}:1", hint="delete it, or write what it is for")
     return Script(path, text, context, includes)
@@ -243,7 +270,8 @@ def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
 
     Raises ConfigurationError that names the cycle, at `where(name)`.
     """
-    position = {name: index for index, name in enumerate(graph)}
+    names = list(graph)
+    position = {name: index for index, name in enumerate(names)}
     sorter = graphlib.TopologicalSorter(graph)
     try:
         sorter.prepare()
@@ -252,11 +280,12 @@ def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
         raise ConfigurationError(
             f"circular depends: {' -> '.join(cycle)}", where=where(cycle[0]), hint="take one of these `-- depends:` out"
         ) from exc
-    waiting: list[str] = []
+    waiting: list[int] = []
     result = []
     while sorter.is_active():
-        waiting = sorted([*waiting, *sorter.get_ready()], key=position.__getitem__)
-        result.append(waiting.pop(0))
+        for name in sorter.get_ready():
+            heapq.heappush(waiting, position[name])
+        result.append(names[heapq.heappop(waiting)])
         sorter.done(result[-1])
     return result
 
@@ -266,14 +295,38 @@ def load_routines(project: Project, service: str, roles: Mapping[str, str] | Non
 
     `roles` says which role stands for which kind on this server; the manifest's names if None.
     """
-    context = _everything(project, service, roles)
+    seen = _everything(project, service, roles)
     includes = shared_folders(project.root)
     files = _repeatable_files(project, service)
-    if any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in files.values()):
+    context = _WithChecks(seen, project.root, files.values())
+    renderings = Renderings(_kept(project, service, "routines"), files.values(), context, seen, includes)
+    found = [_routine(service, name, _script(path, renderings, context, includes)) for name, path in files.items()]
+    renderings.keep()
+    return found
+
+
+class _WithChecks(Mapping[str, Any]):
+    """What a repeatable sees, the health checks too where a file names them: templates themselves, they are read when one is rendered."""
+
+    def __init__(self, seen: Mapping[str, Any], root: Path, files: Iterable[Path]) -> None:
+        self._seen, self._root, self._files = seen, root, files
+
+    @cached_property
+    def _all(self) -> Mapping[str, Any]:
+        if not any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in self._files):
+            return self._seen
         from dbkit.source.checks import load_checks
 
-        context["health_checks"] = load_checks(project.root, context)
-    return [_routine(service, name, path, context, includes) for name, path in files.items()]
+        return {**self._seen, "health_checks": load_checks(self._root, self._seen)}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
@@ -291,17 +344,27 @@ def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
 
 def _tree(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        match = SUFFIX.match(path.relative_to(folder).as_posix())
-        if ".sql" in path.name.lower() and (stray := _stray(path)):
+    for parts, entry in sorted(_below(folder, ()), key=itemgetter(0)) if folder.is_dir() else []:
+        path = Path(entry.path)
+        match = SUFFIX.match("/".join(parts))
+        if ".sql" in entry.name.lower() and (stray := _stray(path)):
             raise _not_ours(path, *stray)
-        if path.is_file() and match and not path.name.startswith("."):
+        if match and entry.is_file() and not entry.name.startswith("."):
             found[match["stem"] + (match["rollback"] or "")] = path
     return found
 
 
-def _routine(service: str, name: str, path: Path, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Routine:
-    script = _script(path, context, includes)
+def _below(folder: Path | str, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
+    """Yield whatever lies below a folder, with the names on the way there; links to folders are not followed."""
+    for entry in os.scandir(folder):
+        names = (*parts, entry.name)
+        yield names, entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path, names)
+
+
+def _routine(service: str, name: str, script: Script) -> Routine:
+    path = script.path
     found = headers.read_headers(script.text, headers.ROUTINE_HEADERS, str(path))
     phase = found.get("phase", "after")
     if phase not in {"before", "after"}:
@@ -322,4 +385,8 @@ def load_seeds(project: Project, service: str) -> list[Script]:
     """Read and render the example data of a service, in the order of the file names."""
     context = _everything(project, service, None)
     includes = shared_folders(project.root)
-    return [_script(path, context, includes) for path in _tree(project.folder(service, "seeds")).values()]
+    files = list(_tree(project.folder(service, "seeds")).values())
+    renderings = Renderings(_kept(project, service, "seeds"), files, context, context, includes)
+    found = [_script(path, renderings, context, includes) for path in files]
+    renderings.keep()
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from dbkit.errors import ConfigurationError
@@ -42,7 +41,7 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
             if key in found and key != REPEATABLE:
                 raise ConfigurationError(f"the header {key!r} stands twice", where=f"{where}:{number}")
             found[key] = f"{found[key]} {value}" if key in found else value
-        elif close := difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.8):
+        elif close := _close(key.lower(), known):
             raise ConfigurationError(
                 f"the header {key + sign!r} is not one; did you mean '{close[0]}:'?",
                 where=f"{where}:{number}",
@@ -54,8 +53,15 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 where=f"{where}:{number}",
                 hint=f"headers here: {', '.join(known)}",
             )
-    refuse_misplaced(text, body, known, where)
+    if any(f"\n-- {key}:" in text for key in known):
+        refuse_misplaced(text, body, known, where)
     return found
+
+
+def _close(key: str, known: tuple[str, ...]) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(key, known, n=1, cutoff=0.8)
 
 
 def refuse_misplaced(text: str, body: int, known: tuple[str, ...], where: str, begins: int = 1) -> None:

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
 from dbkit.source import templates
-from dbkit.source.blocks import BLOCK, Block, blocks
-from dbkit.source.checksum import Tokens, hash_blocks, hash_chunks
+from dbkit.source.checksum import hash_blocks, hash_chunks, text_hash
 from dbkit.source.templates import Origin
+
+if TYPE_CHECKING:
+    from dbkit.source.blocks import Block
+    from dbkit.source.checksum import Tokens
 
 LARGE = 8 << 20  # bytes; above it a script is read in blocks, and the journal keeps its length and hash only
 
@@ -44,6 +47,8 @@ class Script:
 
     def chunks(self) -> Iterator[str]:
         """Yield the text bit by bit."""
+        from dbkit.source.blocks import BLOCK
+
         text = self.rendered
         if text is None:
             return templates.read_chunks(self.path)
@@ -54,6 +59,8 @@ class Script:
 
         Raises ScriptSyntaxError, and ConfigurationError where the text is not the one that was read before.
         """
+        from dbkit.source.blocks import blocks
+
         seen = hashlib.sha256()
 
         def chunks() -> Iterator[str]:
@@ -78,7 +85,7 @@ class Script:
     @cached_property
     def digest(self) -> str:
         """The hash of the text as it is."""
-        return hash_chunks(self.chunks())
+        return text_hash(self.rendered) if self.rendered is not None else hash_chunks(self.chunks())
 
     @cached_property
     def checksum(self) -> str:

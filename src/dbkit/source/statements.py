@@ -97,10 +97,12 @@ def at_line(statements: Iterable[Statement], first: int) -> Iterator[Statement]:
     return (replace(statement, line=statement.line + first - 1) for statement in statements)
 
 
+_BETWEEN = re.compile(rb"(?:\s+|--[^\n]*|/\*.*?\*/|;)+", re.DOTALL)
+
+
 def _skip_comments(data: bytes, start: int, end: int) -> int:
     """Return where the first word after white space and comments stands."""
-    pattern = re.compile(rb"(?:\s+|--[^\n]*|/\*.*?\*/|;)+", re.DOTALL)
-    match = pattern.match(data, start, end)
+    match = _BETWEEN.match(data, start, end)
     return match.end() if match else start
 
 

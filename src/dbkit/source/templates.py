@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -64,6 +65,7 @@ def origins(path: Path, context: Mapping[str, Any], includes: tuple[Path, ...], 
     return found
 
 
+WHOLE = "file:"  # begins the name of a template that is no include
 MARK = re.compile("\x01([^\x01\x02]*):([0-9]+)\x02")
 LEADING = re.compile("^(?:\\s*\x01[^\x01\x02]*\x02)+")
 
@@ -73,7 +75,11 @@ def read_source(path: Path) -> str:
 
     Raises ConfigurationError for bytes that are not UTF-8, and for NUL.
     """
-    return "".join(read_chunks(path))
+    data = b"".join(_bytes(path, -1))
+    if not (b"\r" in data or b"\x00" in data or data.startswith(codecs.BOM_UTF8)):
+        with suppress(UnicodeDecodeError):
+            return data.decode()
+    return "".join(read_chunks(path))  # which knows where what is wrong stands
 
 
 def read_chunks(path: Path, size: int = 1 << 18) -> Iterator[str]:
@@ -163,7 +169,10 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
                     yield token
 
     def load(name: str) -> tuple[str, str, None]:
-        candidates = [Path(name)] if name.startswith("/") else [folder / name for folder in includes]
+        is_whole = name.startswith(WHOLE)
+        candidates = [Path(name.removeprefix(WHOLE))] if is_whole else [folder / name for folder in includes]
+        if not is_whole and (name.startswith("/") or ".." in name.split("/")):
+            candidates = []  # what a rendering depends on lies in the folders
         for path in candidates:
             if path.is_file():
                 return read_source(path), str(path), None
@@ -203,7 +212,7 @@ def _compile(environment: Environment, path: Path) -> Template:
     import jinja2
 
     try:
-        return environment.get_template(str(path))
+        return environment.get_template(f"{WHOLE}{path}")
     except jinja2.TemplateSyntaxError as exc:
         raise ConfigurationError(f"template: {exc.message}", where=f"{exc.filename or path}:{exc.lineno}") from exc
 

@@ -92,7 +92,7 @@ class Cluster:
         return DatabaseJanitor(user=SUPERUSER, host=str(self.server.sockets), port=PORT, dbname=name, template_dbname=template)
 
     def _migrate(self, service: str) -> None:
-        from dbkit.migrate import migrate
+        from dbkit.migrate.run import migrate
         from dbkit.postgres.journal import Run
         from dbkit.postgres.roles import prepare_cluster
 

@@ -11,7 +11,7 @@ from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.objects import Key, Object
 from dbkit.postgres.throwaway import settings_for, throwaway_server
-from dbkit.routines import stored_routine
+from dbkit.routines.stored import stored_routine
 from dbkit.source.files import load_migrations
 from dbkit.verify.canonical import aligned
 from dbkit.verify.compare import Difference, compare

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError
-from dbkit.migrate.apply import migrate
 from dbkit.migrate.plan import Sources, is_applied
+from dbkit.migrate.run import migrate
 from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.roles import prepare_cluster
-from dbkit.routines import deployment_order
-from dbkit.routines.deploy import is_pending
+from dbkit.routines.order import deployment_order
+from dbkit.routines.plan import is_pending
 from dbkit.source import lexer
 from dbkit.source.statements import Statement, parse, strip_restrict
 from dbkit.verify import stand_ins
