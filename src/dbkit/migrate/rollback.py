@@ -15,7 +15,7 @@ from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.session import open_watcher, refuse_pooled
-from dbkit.routines import Obstacles, Revival, Touched, deployed, record, take_note, touched
+from dbkit.routines import Obstacles, Revival, Touched, deployed, record, shared, take_note, touched
 from dbkit.source import statements
 from dbkit.source.files import load_migrations
 
@@ -241,7 +241,8 @@ class Reversal:
             return None
         watcher, target = self.work.watcher, self.work.database.target
         now = journal.texts(watcher, list(deployed(state, "after").values()))
-        return Revival(target.service, now, journal.deployed_before(watcher, target.service, self.undo.applied), target.project.root)
+        then = journal.deployed_before(watcher, target.service, self.undo.applied)
+        return Revival(target.service, now, then, target.project.root, shared(watcher, target.service))
 
     def _settle(self, way: Way, seen: Touched, revival: Revival | None) -> None:
         """Record what the script left of the routines, and return them to what they were."""

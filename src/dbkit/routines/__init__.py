@@ -7,6 +7,7 @@ from dbkit.routines.obstacles import Obstacles, takes_away
 from dbkit.routines.order import deployment_order
 from dbkit.routines.prune import prune
 from dbkit.routines.revive import Revival
+from dbkit.routines.shared import shared
 from dbkit.routines.stored import stored_routine
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "prune",
     "record",
     "refuse_conflicts",
+    "shared",
     "stored_routine",
     "take_note",
     "takes_away",

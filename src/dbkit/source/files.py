@@ -270,9 +270,9 @@ def load_routines(project: Project, service: str, roles: Mapping[str, str] | Non
     includes = shared_folders(project.root)
     files = _repeatable_files(project, service)
     if any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in files.values()):
-        from dbkit.source.checks import load_checks
+        from dbkit.source.checks import ANY_SCHEMA, load_checks
 
-        context["health_checks"] = load_checks(project.root, context)
+        context["health_checks"] = load_checks(project.root, context | {"schema": ANY_SCHEMA})
     return [_routine(service, name, path, context, includes) for name, path in files.items()]
 
 
