@@ -522,3 +522,14 @@ def test_what_the_schemas_share_stays_with_those_that_stay(scratch: Scratch) -> 
 
     scratch.call("rollback", "main@red", "--to", "0", code=0)
     assert scratch.value("SELECT to_regproc('common.tg')") is None
+
+
+def test_schemas_are_not_spread_where_nobody_spreads_them(scratch: Scratch) -> None:
+    tenants(scratch, "red", "green")
+    scratch.describe(more='[environments.here.services.main]\ntargets = { schemas = ["red", "green"] }\nscale = "citus"\n')
+
+    told = scratch.call("migrate", code=1)
+
+    assert 'the manifest says scale = "citus", and the extension is not in this database' in told.err
+    assert scratch.value("SELECT count(*) FROM pg_namespace WHERE nspname IN ('red', 'green')") == 0
+    assert scratch.call("--format", "json", "status", code=0).document["services"][0]["targets"][0]["server"].startswith("PostgreSQL ")
