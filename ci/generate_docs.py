@@ -1,4 +1,7 @@
-"""Write docs/cli.md from `--help`, docs/dbkit.schema.json from the manifest's structs, docs/errors.md from what is raised.
+"""Write what says what the program says.
+
+docs/cli.md from `--help`, docs/dbkit.schema.json from the manifest's structs, docs/errors.md from what is raised, and
+docs/shop/SERVICE.er.md from the catalog of the migrated services.
 
 With --check, write nothing and fail where a file is not what would be written.
 """
@@ -10,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+import entity_diagrams
 import error_reference
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,8 +71,9 @@ FILES = {"docs/cli.md": command_reference, "docs/dbkit.schema.json": manifest_sc
 def main() -> int:
     """Write or compare; return the exit code."""
     stale = []
-    for name, make in FILES.items():
-        path, text = ROOT / name, make()
+    texts = {name: make() for name, make in FILES.items()} | entity_diagrams.pages()
+    for name, text in texts.items():
+        path = ROOT / name
         if "--check" not in sys.argv:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:

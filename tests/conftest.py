@@ -11,12 +11,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import dbkit.testing.plugin
+from dbkit.postgres.server import find_binaries
+from dbkit.project.state import server_account
+from dbkit.testing.plugin import server_settings
 from scratch import Pool, Scratch
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.postgres.server import Server
+
+NO_CITUS: pytest.StashKey[bool] = pytest.StashKey()
 
 # the same examples in every run, nothing written into the checkout
 settings.register_profile(
@@ -33,6 +38,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Load the plugin from the checkout; an installed dbkit has loaded it by its entry point."""
     if not config.pluginmanager.is_registered(dbkit.testing.plugin):
         config.pluginmanager.register(dbkit.testing.plugin, "dbkit")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests on Citus where the server has it not; the run says so at its end."""
+    if collection_path.parent.name != "citus" or _has_citus():
+        return None
+    config.stash[NO_CITUS] = True
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if NO_CITUS in config.stash:
+        terminalreporter.write_line("this server has no Citus: the tests in tests/citus were not collected")
+
+
+def _has_citus() -> bool:
+    chosen = server_settings()
+    return find_binaries(chosen.postgres, chosen.postgres_bin, server_account()).has_library("citus")
 
 
 @pytest.fixture(autouse=True)

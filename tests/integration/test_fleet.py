@@ -473,3 +473,63 @@ def test_a_schema_that_fails_does_not_stop_the_others(scratch: Scratch) -> None:
 
     assert states(found) == {"red": "applied", "green": "failed", "blue": "applied"}
     assert found["targets"][1]["error"]["sqlstate"] == "23502"
+
+
+def common(scratch: Scratch, word: str) -> None:
+    """Let both schemas render a function of a schema that is neither's, on which the tables of both depend."""
+    manifest = (scratch.root / "dbkit.toml").read_text(encoding="utf-8")
+    scratch.write("dbkit.toml", manifest.replace("shared = []", 'shared = ["common"]'))
+    scratch.write("schemas/_shared/common/schema.sql.j2", "-- phase: before\nCREATE SCHEMA IF NOT EXISTS common;\n")
+    scratch.write(
+        "schemas/_shared/common/tg.sql.j2",
+        f"""
+        CREATE OR REPLACE FUNCTION common.tg() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE '{word}'; END $$;
+        """,
+    )
+    scratch.write(
+        "schemas/main/refuse.sql.j2",
+        """
+        -- depends: common/tg
+        CREATE OR REPLACE TRIGGER refuse BEFORE DELETE ON {{ schema }}.a EXECUTE FUNCTION common.tg();
+        """,
+    )
+
+
+def said(scratch: Scratch, schema: str) -> str:
+    """Return what the common function says of that schema's table."""
+    with pytest.raises(psycopg.errors.RaiseException) as raised:
+        scratch.value(f"DELETE FROM {schema}.a")
+    return str(raised.value.diag.message_primary)
+
+
+def test_what_the_schemas_share_stays_with_those_that_stay(scratch: Scratch) -> None:
+    tenants(scratch, "red", "green")
+    common(scratch, "old")
+    scratch.call("migrate", code=0)
+    common(scratch, "new")
+    scratch.write("migrations/main/0002_b.sql.j2", "CREATE TABLE {{ schema }}.b ();\n")
+    scratch.write("migrations/main/0002_b.rollback.sql.j2", "DROP TABLE {{ schema }}.b;\n")
+    scratch.call("migrate", code=0)
+    assert "no drift" in scratch.call("verify", code=0).out
+
+    scratch.call("rollback", "main@green", code=0)
+    assert [said(scratch, "red"), said(scratch, "green")] == ["new", "new"]
+
+    scratch.call("rollback", "main@green", "--to", "0", code=0)
+    assert said(scratch, "red") == "new"
+    assert "no drift" in scratch.call("verify", "main@red", code=0).out
+
+    scratch.call("rollback", "main@red", "--to", "0", code=0)
+    assert scratch.value("SELECT to_regproc('common.tg')") is None
+
+
+def test_schemas_are_not_spread_where_nobody_spreads_them(scratch: Scratch) -> None:
+    tenants(scratch, "red", "green")
+    scratch.describe(more='[environments.here.services.main]\ntargets = { schemas = ["red", "green"] }\nscale = "citus"\n')
+
+    told = scratch.call("migrate", code=1)
+
+    assert 'the manifest says scale = "citus", and the extension is not in this database' in told.err
+    assert scratch.value("SELECT count(*) FROM pg_namespace WHERE nspname IN ('red', 'green')") == 0
+    assert scratch.call("--format", "json", "status", code=0).document["services"][0]["targets"][0]["server"].startswith("PostgreSQL ")

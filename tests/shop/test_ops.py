@@ -314,7 +314,7 @@ def test_pg_monitor_sees_all_but_the_passwords(database: Database) -> None:
 
 
 def test_what_a_missing_privilege_hides_is_unknown_and_never_ok(database: Database, superuser: psycopg.Connection) -> None:
-    superuser.execute("GRANT EXECUTE ON FUNCTION ops.check_database_health() TO public")
+    superuser.execute("GRANT EXECUTE ON FUNCTION ops.check_database_health(), ops.health_checks() TO public")
     found = findings(database.connect("readonly"))
     for check in ("connections_used_ratio", "idle_in_transaction_seconds", "blocked_session_seconds"):
         status, detail = found[check, ""]

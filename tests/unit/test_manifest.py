@@ -128,6 +128,7 @@ def test_services_must_be_a_table(tmp_path: Path) -> None:
 POINTING_AT_NOTHING = [
     pytest.param("[services.order]\n[environments.a.services.ordr]\nurl = 'x'\n", "'order'", 4, id="service"),
     pytest.param("[environments.a]\nserver = 'embedded'\nurl = 'x'\n", "both", 5, id="two-servers"),
+    pytest.param("[services.a]\n[environments.a.services.a]\nurl = 'x'\nscale = 'citus'\n", "whose targets are schemas", 6, id="scale"),
 ]
 
 

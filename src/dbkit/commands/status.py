@@ -68,13 +68,15 @@ Item = tuple[str, str, str]
 def _one(place: Database | Store) -> tuple[dict[str, Any], list[Item]]:
     """Return what JSON says of a place, and what is open there: state, what, note."""
     from dbkit.migrate.status import read_status
+    from dbkit.postgres import citus
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):
         return _scripts(place), []
     with place.connect("status") as connection:
         status = read_status(place, connection)
-    return _document(status), _open(status)
+        node = citus.node(connection, place.target)
+    return _document(status, node), _open(status)
 
 
 def _targets(call: Invocation, places: list[Database | Store]) -> tuple[dict[str, Any], list[dict[str, Any]], list[tuple[str, Item]]]:
@@ -93,7 +95,7 @@ def _targets(call: Invocation, places: list[Database | Store]) -> tuple[dict[str
         surveyed = survey(databases, lambda target: advance("unreachable" if target.error else "read"), jobs=settings.jobs)
     for target in surveyed:
         if target.status:
-            document = _document(target.status) | {"service": target.target, "last": _minute(target.last)}
+            document = _document(target.status, target.node) | {"service": target.target, "last": _minute(target.last)}
             del document["migrations"]
             items += [(target.target, item) for item in _open(target.status)]
         else:
@@ -120,7 +122,7 @@ def _routines(status: ServiceStatus) -> list[Item]:
     return [("pending", routine.partition("/")[2], "routine") for routine in status.routines_pending]
 
 
-def _document(status: ServiceStatus) -> dict[str, Any]:
+def _document(status: ServiceStatus, node: str | None) -> dict[str, Any]:
     pending = sum(migration.state in {"pending", "failed", "interrupted"} for migration in status.migrations)
     problem = next((m.state for m in status.migrations if m.state not in {"applied", "pending"}), None)
     last = max((m.at for m in status.migrations if m.at and m.state == "applied"), default=None)
@@ -131,7 +133,7 @@ def _document(status: ServiceStatus) -> dict[str, Any]:
         "pending": pending,
         "routines": status.routines_deployed,
         "last": _minute(last),
-        "server": status.server,
+        "server": f"{status.server}, {node}" if node else status.server,
         "migrations": [{"id": m.id, "state": m.state, "at": m.at, "note": m.note} for m in status.migrations],
         "routines_pending": status.routines_pending,
         "routines_gone": status.routines_gone,

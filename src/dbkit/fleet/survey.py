@@ -10,6 +10,7 @@ from dbkit.errors import DbkitError, InterruptedRunError
 from dbkit.fleet.glance import Glance, Library, glance
 from dbkit.fleet.lanes import Halt, over
 from dbkit.migrate.status import ServiceStatus, read_status
+from dbkit.postgres import citus
 from dbkit.postgres.connect import authority, server_error
 
 if TYPE_CHECKING:
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """One target: its status, or why it could not be read. `last` is when a migration was last applied."""
+    """One target: its status, or why it could not be read.
+
+    `last` is when a migration was last applied, `node` where its schema is, if they are spread over machines.
+    """
 
     target: str
     status: ServiceStatus | None
     last: datetime | None = None
     error: DbkitError | None = None
+    node: str | None = None
 
 
 def survey(databases: Sequence[Database], told: Callable[[Surveyed], None], *, jobs: int) -> list[Surveyed]:
@@ -54,8 +59,9 @@ class _Reader:
                     status = read_status(database, connection, who, self.library.sources(database, who.roles))
                     if all(m.state == "applied" or (m.state, m.at) == ("pending", None) for m in status.migrations):
                         self.known[seen] = status  # else it tells what happened on this target alone
+                node = citus.node(connection, database.target)
         except DbkitError as exc:
             return Surveyed(database.name, None, error=exc.with_traceback(None))
         except psycopg.Error as exc:
             return Surveyed(database.name, None, error=server_error(exc, doing="the server refused"))
-        return Surveyed(database.name, status, last)
+        return Surveyed(database.name, status, last, node=node)

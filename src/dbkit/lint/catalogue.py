@@ -129,6 +129,16 @@ class Catalogue:
                 index.name = node.newname
 
 
+def reference_data(scripts: Iterable[Sql]) -> set[Name]:
+    """Return the tables whose rows the project's own scripts write: a handful, that nobody deletes at run time."""
+    return {
+        (statement.node.relation.schemaname or sql.schema, statement.node.relation.relname)
+        for sql in scripts
+        if sql.kind != "seed"
+        for statement in sql.of_kind("insert_stmt", "merge_stmt")
+    }
+
+
 def _name(sql: Sql, relation: Any) -> Name:
     return (relation.schemaname or sql.schema, relation.relname)
 

@@ -70,6 +70,7 @@ def _migrations(project: Project, service: str) -> list[Piece]:
             text=migration.script.text,
             kind="migration",
             schema=project.schema(service),
+            routing_key=project.service(service).routing_key,
             transactional=migration.transactional,
             allow=migration.allow,
             has_way_back=migration.rollback is not None or migration.irreversible is not None,
@@ -97,7 +98,8 @@ def _checks(project: Project, service: str) -> list[Piece]:
 
 
 def _piece(project: Project, kind: Kind, service: str, script: Script) -> Piece:
-    return Piece(kind, service, script, Sql(text=script.text, kind=kind, schema=project.schema(service)))
+    sql = Sql(text=script.text, kind=kind, schema=project.schema(service), routing_key=project.service(service).routing_key)
+    return Piece(kind, service, script, sql)
 
 
 def _gather_lua(found: Gathered, project: Project) -> None:

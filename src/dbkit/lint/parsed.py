@@ -21,6 +21,7 @@ class Sql:
     text: str
     kind: Kind = "migration"
     schema: str = "app"
+    routing_key: str | None = "tenant_id"
     transactional: bool = True
     allow: frozenset[str] = frozenset()
     has_way_back: bool = True

@@ -53,6 +53,8 @@ class _Run:
         self.gathered = gathered
         self.cache = cache
         self.tell = tell
+        asked = {None, *project.manifest.lint.rules}
+        self.rules = {name: rule for name, rule in rules().items() if rule.rule_set in asked}
         self.places = Places()
         self.unparsable: set[int] = set()
         own = {piece.path for piece in gathered.pieces}
@@ -124,7 +126,7 @@ class _Run:
     def _rules(self) -> Iterator[Finding]:
         by_service: dict[str, list[Piece]] = defaultdict(list)
         for piece in self._parsed(self.pieces):
-            for name, rule in rules().items():
+            for name, rule in self.rules.items():
                 if rule.script and piece.kind in rule.kinds:
                     for hit in rule.script(piece.sql):
                         yield from self._finding(piece, hit, name, rule.level, "rules", rule.why)
@@ -138,7 +140,7 @@ class _Run:
     def _service_rules(self, pieces: Sequence[Piece]) -> Iterator[Finding]:
         parsed = [piece for piece in pieces if _parses(piece.sql)]
         by_sql = {id(piece.sql): piece for piece in parsed}
-        for name, rule in rules().items():
+        for name, rule in self.rules.items():
             for sql, hit in rule.service([piece.sql for piece in parsed]) if rule.service else ():
                 if sql.kind in rule.kinds:
                     yield from self._finding(by_sql[id(sql)], hit, name, rule.level, "rules", rule.why)

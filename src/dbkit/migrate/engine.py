@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dbkit.errors import DbkitError
 from dbkit.migrate.watch import Watch, pause_before, watching
-from dbkit.postgres import catalog, journal
+from dbkit.postgres import catalog, citus, journal
 from dbkit.postgres.connect import authority
 from dbkit.postgres.session import OURS, Session, exclusive_session, execute_as
 
@@ -193,6 +193,8 @@ def prepare(work: Engine) -> None:
         with work.session.transaction() as connection:
             connection.execute(OURS)
             if not has_schema:
+                if work.database.target.scale == "citus":
+                    citus.spread(connection)
                 people = SQL(", ").join(Identifier(who.roles[kind]) for kind in ("app", "readonly", "ops"))
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
                 connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), people))

@@ -19,6 +19,7 @@ from dbkit.routines.definitions import Touched, record, take_note, touched
 from dbkit.routines.obstacles import Obstacles
 from dbkit.routines.plan import deployed
 from dbkit.routines.revive import Revival
+from dbkit.routines.shared import shared
 from dbkit.source import statements
 from dbkit.source.files import load_migrations
 
@@ -244,7 +245,8 @@ class Reversal:
             return None
         watcher, target = self.work.watcher, self.work.database.target
         now = journal.texts(watcher, list(deployed(state, "after").values()))
-        return Revival(target.service, now, journal.deployed_before(watcher, target.service, self.undo.applied), target.project.root)
+        then = journal.deployed_before(watcher, target.service, self.undo.applied)
+        return Revival(target.service, now, then, target.project.root, shared(watcher, target.service))
 
     def _settle(self, way: Way, seen: Touched, revival: Revival | None) -> None:
         """Record what the script left of the routines, and return them to what they were."""

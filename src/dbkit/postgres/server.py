@@ -28,6 +28,10 @@ class Binaries:
     def program(self, name: str) -> str:
         return str(self.folder / name)
 
+    def has_library(self, name: str) -> bool:
+        """Say whether an extension's library lies where this server looks for it."""
+        return any((self.folder.parent / "lib").rglob(f"{name}.*"))
+
 
 @dataclass(frozen=True, slots=True)
 class Server:

@@ -24,6 +24,7 @@ RESTORE = f"SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET RO
 # under what the database or the role has for search_path, somebody else's now() could come first
 OURS = "SET LOCAL search_path = pg_catalog"
 XID = "SELECT pg_catalog.pg_current_xact_id()"
+NAME_BYTES = 63  # longer, and the server says with a notice that it cuts
 KEY = f"SELECT pg_catalog.pg_try_advisory_lock({lock.SPACE}, {lock.EXECUTE})"
 
 
@@ -100,8 +101,8 @@ class Session:
 
 def name_session(what: str, *, local: bool = False) -> str:
     """Return the statement that tells other sessions what this one does, for the transaction or until it is reset."""
-    shown = what.rstrip(",").replace("'", "''")
-    return f"SET {'LOCAL ' if local else ''}application_name = 'dbkit/migrate {shown}'"
+    shown = f"dbkit/migrate {what.rstrip(',')}".encode()[:NAME_BYTES].decode(errors="ignore").replace("'", "''")
+    return f"SET {'LOCAL ' if local else ''}application_name = '{shown}'"
 
 
 def end(connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -55,6 +55,27 @@ def settings_for(major: int, settings: Environment) -> tuple[Environment, int]:
     return chosen, version
 
 
+def settings_with(library: str, settings: Environment) -> tuple[Environment, int]:
+    """Return settings with a server program that can load the library: of the same major, else the next higher, else the next lower.
+
+    Raises DbkitError where none here can.
+    """
+    account = server_account()
+    wanted = pg.find_binaries(settings.postgres, settings.postgres_bin, account).major
+    suited = [
+        (version, chosen)
+        for version, chosen in _programs(settings)
+        if pg.find_binaries(chosen.postgres, chosen.postgres_bin, account).has_library(library)
+    ]
+    if not suited:
+        raise DbkitError(
+            f"no server program here has {library}",
+            hint=f"install it for PostgreSQL {wanted}; `postgres_bin` in dbkit.toml names a program",
+        )
+    version, chosen = min(suited, key=lambda pair: (pair[0] < wanted, abs(pair[0] - wanted)))
+    return chosen, version
+
+
 def _programs(settings: Environment) -> Iterator[tuple[int, Environment]]:
     """Yield each server program that runs here, with its major."""
     on_path = shutil.which("postgres")

@@ -26,7 +26,10 @@ class ProjectTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[services.NAME]; folders are relative to the manifest's own."""
+    """[services.NAME]; folders are relative to the manifest's own.
+
+    `routing_key` is the column that says in which shard a row is: the rule set `citus` of `dbkit lint` looks for it.
+    """
 
     engine: Literal["postgres", "redis"] = "postgres"
     database: str | None = None
@@ -37,6 +40,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     seeds: str | None = None
     tests: str | None = None
     shared: tuple[str, ...] = ("ops",)
+    routing_key: Name | None = None
     rules: dict[str, Rule] = {}
 
 
@@ -56,11 +60,15 @@ class Targets(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[environments.NAME.services.NAME]: where one service lives; `canary` and `jobs` are for many targets."""
+    """[environments.NAME.services.NAME]: where one service lives; `canary` and `jobs` are for many targets.
+
+    `scale` says who spreads the schemas of `targets` over machines.
+    """
 
     url: str | None = None
     migrate_url: str | None = None
     targets: Targets | None = None
+    scale: Literal["citus"] | None = None
     canary: Annotated[int, msgspec.Meta(ge=0)] = 1
     jobs: Annotated[int, msgspec.Meta(ge=1)] = 8
 
@@ -98,10 +106,11 @@ class MigratePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LintPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[lint]: `redis` is the oldest major version that the scripts have to run on"""
+    """[lint]: `redis` is the oldest major version that the scripts have to run on, `rules` the rule sets beside those that always look."""
 
     fail_on: Literal["error", "warning", "info"] = "warning"
     redis: Annotated[int, msgspec.Meta(ge=5)] = 6
+    rules: tuple[Literal["citus"], ...] = ()
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -141,6 +141,12 @@ class Reader:
                     raise ConfigurationError(
                         f"targets of {inner!r} {wrong}", where=self.where("environments", name, "services", inner, "targets"), hint=TARGETS
                     )
+                if endpoint.scale and not (endpoint.targets and endpoint.targets.schemas):
+                    raise ConfigurationError(
+                        f"scale = {endpoint.scale!r} is for a service whose targets are schemas",
+                        where=self.where("environments", name, "services", inner, "scale"),
+                        hint='targets = { schemas = ["shard_1", "shard_2"] }',
+                    )
             if environment.server and environment.url:
                 raise ConfigurationError(
                     f"environment {name!r} has both an embedded server and a url",

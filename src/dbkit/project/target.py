@@ -54,6 +54,12 @@ class Target:
         return msgspec.structs.replace(self.project.manifest.migrate, **exceptions)
 
     @property
+    def scale(self) -> str | None:
+        """Who spreads the schemas of the service over machines."""
+        endpoint = self.settings.services.get(bare(self.service))
+        return endpoint.scale if endpoint and self.member else None
+
+    @property
     def schema(self) -> str:
         return self.project.schema(self.service)
 

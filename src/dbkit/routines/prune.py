@@ -12,6 +12,7 @@ from dbkit.routines.deploy import become
 from dbkit.routines.made import made
 from dbkit.routines.order import created
 from dbkit.routines.replace import Replacement, known
+from dbkit.routines.shared import leave, shared
 from dbkit.source.statements import parse
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ def prune(
 ) -> dict[str, list[str]]:
     """Drop the functions, views and triggers of these routines, given with their texts as they were deployed, in one transaction.
 
-    Returns for each what stays all the same, since it may hold rows: tables, types, sequences, schemas. Raises DbkitError
+    What others of the database have too is left to them. Returns for each what stays all the same, since it may hold rows:
+    tables, types, sequences, schemas. Raises DbkitError
     where something else depends on one, or where one was changed by hand and is not `accepted` (None: all are).
     """
     with session.transaction() as connection:
         connection.execute("SET LOCAL ROLE NONE")
+        leave(connection, texts, shared(connection, service))
         lost = [suspect for suspect in touched_now(connection, service).of(texts) if accepted is not None and suspect not in accepted]
         if lost:
             raise conflict(lost, ())

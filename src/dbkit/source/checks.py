@@ -13,6 +13,7 @@ from dbkit.project.reference import shared_folders
 from dbkit.source import templates
 
 KEYS = ("id", "title", "category", "unit", "warning", "critical", "direction", "server", "requires", "why", "remedy", "source")
+ANY_SCHEMA = "{schema}"  # what ops has in place of a schema, for the schemas of a database share ops
 
 
 @dataclass(frozen=True, slots=True)

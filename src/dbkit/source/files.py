@@ -315,9 +315,9 @@ class _WithChecks(Mapping[str, Any]):
     def _all(self) -> Mapping[str, Any]:
         if not any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in self._files):
             return self._seen
-        from dbkit.source.checks import load_checks
+        from dbkit.source.checks import ANY_SCHEMA, load_checks
 
-        return {**self._seen, "health_checks": load_checks(self._root, self._seen)}
+        return {**self._seen, "health_checks": load_checks(self._root, {**self._seen, "schema": ANY_SCHEMA})}
 
     def __getitem__(self, key: str) -> Any:
         return self._all[key]

@@ -3,13 +3,15 @@
 One throw-away server a worker, one migrated template a service, one copy a test.
 $DBKIT_TEST_POSTGRES chooses the server: 16, 18, or a folder with PostgreSQL's programs;
 $DBKIT_TEST_REDIS a server program instead of the embedded Valkey, `cluster` or `cluster:PROGRAM` for three masters, or
-a redis:// URL.
+a redis:// URL. $DBKIT_TEST_COVERAGE is a file for what the tests ran of the functions, as lcov: it needs a server with
+plpgsql_check.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from dbkit.postgres.connect import Database
     from dbkit.postgres.server import Server
     from dbkit.project.manifest import Project
+    from dbkit.prove.coverage import Coverage, Subjects
     from dbkit.redis.scripts import Caller
+
+COVERAGE: pytest.StashKey[Coverage] = pytest.StashKey()
 
 
 @dataclass
@@ -52,12 +57,13 @@ class ServiceDatabase:
 
 
 class Cluster:
-    """The worker's server and its templates."""
+    """The worker's server and its templates; `coverage` counts what the tests ran, where that is wanted."""
 
-    def __init__(self, project: Project, server: Server) -> None:
+    def __init__(self, project: Project, server: Server, coverage: Coverage | None = None) -> None:
         self.project = project
         self.server = server
-        self._templates: set[str] = set()
+        self.coverage = coverage
+        self._templates: dict[str, Subjects] = {}
         self._numbers = itertools.count(1)
 
     def copy(self, service: str) -> ServiceDatabase:
@@ -67,8 +73,7 @@ class Cluster:
 
         template = self.project.database(service)
         if service not in self._templates:
-            self._migrate(service)
-            self._templates.add(service)
+            self._templates[service] = self._migrate(service)
         name = f"{template}_{next(self._numbers)}"
         self._janitor(name, template).init()
         with connect(self.server.conninfo("postgres"), "testing") as connection:
@@ -82,7 +87,19 @@ class Cluster:
     def drop(self, made: ServiceDatabase) -> None:
         for connection in made.opened:
             connection.close()
+        if self.coverage is not None:
+            self.coverage.update(self._ran(made))
         self._janitor(made.database.target.database, None).drop()
+
+    def forget(self, made: ServiceDatabase) -> None:
+        """Count nothing of what ran there until now."""
+        if self.coverage is not None:
+            self._ran(made)
+
+    def _ran(self, made: ServiceDatabase) -> Coverage:
+        from dbkit.prove.coverage import collect
+
+        return collect(made.database, self._templates[made.database.service])
 
     def _janitor(self, name: str, template: str | None) -> Any:
         from pytest_postgresql.janitor import DatabaseJanitor
@@ -91,13 +108,19 @@ class Cluster:
 
         return DatabaseJanitor(user=SUPERUSER, host=str(self.server.sockets), port=PORT, dbname=name, template_dbname=template)
 
-    def _migrate(self, service: str) -> None:
+    def _migrate(self, service: str) -> Subjects:
         from dbkit.migrate.run import migrate
         from dbkit.postgres.journal import Run
         from dbkit.postgres.roles import prepare_cluster
 
         prepare_cluster(self.server.conninfo("postgres"), self.project, [service])
-        migrate(self._database(service, self.project.database(service)), Run("test", None), lambda _event: None)
+        template = self._database(service, self.project.database(service))
+        migrate(template, Run("test", None), lambda _event: None)
+        if self.coverage is None:
+            return {}
+        from dbkit.prove.coverage import prepare
+
+        return prepare(template)
 
     def _database(self, service: str, name: str) -> Database:
         from dbkit.postgres.connect import Database
@@ -127,6 +150,43 @@ def server_settings() -> Any:
     return Environment(server="embedded", postgres_bin=wanted)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to count, where coverage is wanted."""
+    if os.environ.get("DBKIT_TEST_COVERAGE"):
+        from dbkit.postgres.server import find_binaries
+        from dbkit.project.state import server_account
+        from dbkit.prove.coverage import LIBRARY
+
+        settings = server_settings()
+        if not find_binaries(settings.postgres, settings.postgres_bin, server_account()).has_library(LIBRARY):
+            raise pytest.UsageError(f"DBKIT_TEST_COVERAGE needs a server with {LIBRARY}: name its programs with DBKIT_TEST_POSTGRES")
+        config.stash[COVERAGE] = Counter()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what one of xdist's workers has counted."""
+    if COVERAGE in node.config.stash:
+        from dbkit.prove.coverage import Point
+
+        node.config.stash[COVERAGE].update({Point(*point): count for point, count in node.workeroutput.get("dbkit_coverage", ())})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was counted to xdist's controller; write it, where there is none."""
+    coverage = session.config.stash.get(COVERAGE, None)
+    if coverage is None:
+        return
+    if hasattr(session.config, "workeroutput"):
+        from dataclasses import astuple
+
+        session.config.workeroutput["dbkit_coverage"] = [(astuple(point), count) for point, count in coverage.items()]
+    else:
+        from dbkit.prove.lcov import lcov
+
+        Path(os.environ["DBKIT_TEST_COVERAGE"]).write_text(lcov(coverage), encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def dbkit_project(pytestconfig: pytest.Config) -> Project:
     """The project whose services the fixtures serve: the nearest dbkit.toml at or above pytest's root."""
@@ -137,18 +197,19 @@ def dbkit_project(pytestconfig: pytest.Config) -> Project:
 
 
 @pytest.fixture(scope="session")
-def dbkit_server() -> Iterator[Server]:
+def dbkit_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """A throw-away PostgreSQL for this worker."""
     from dbkit.postgres.throwaway import throwaway_server
+    from dbkit.prove.coverage import SETTINGS
 
-    with throwaway_server(server_settings()) as server:
+    with throwaway_server(server_settings(), **(SETTINGS if COVERAGE in pytestconfig.stash else {})) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def dbkit_cluster(dbkit_project: Project, dbkit_server: Server) -> Cluster:
+def dbkit_cluster(pytestconfig: pytest.Config, dbkit_project: Project, dbkit_server: Server) -> Cluster:
     """The worker's server with a migrated template for each service that a test asked for."""
-    return Cluster(dbkit_project, dbkit_server)
+    return Cluster(dbkit_project, dbkit_server, pytestconfig.stash.get(COVERAGE, None))
 
 
 @pytest.fixture

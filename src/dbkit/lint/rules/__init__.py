@@ -19,7 +19,7 @@ class Rule:
 
     Exactly one of the three is set: `script` looks at one rendered script, `service` at all scripts of a service
     (migrations first, in their order), `lua` at one Lua script. `kinds` are the kinds of script that a
-    rule reports on; the first is the kind of its examples.
+    rule reports on; the first is the kind of its examples. One of a rule set looks only where [lint] asks for the set.
     """
 
     level: Level
@@ -31,6 +31,7 @@ class Rule:
     service: Callable[[Sequence[Sql]], Iterable[tuple[Sql, Hit]]] | None = None
     lua: Callable[[Lua], Iterable[Hit]] | None = None
     kinds: tuple[Kind, ...] = ("migration", "repeatable")
+    rule_set: str | None = None
 
 
 @lru_cache(maxsize=1)

@@ -1,13 +1,13 @@
 from collections.abc import Iterator, Sequence
 
-from dbkit.lint.catalogue import Catalogue, ForeignKey, Name, Table
+from dbkit.lint.catalogue import Catalogue, ForeignKey, Table, reference_data
 from dbkit.lint.finding import Hit
 from dbkit.lint.parsed import Sql
 from dbkit.lint.rules import Rule
 
 
 def _look(scripts: Sequence[Sql]) -> Iterator[tuple[Sql, Hit]]:
-    fixed = _reference_data(scripts)
+    fixed = reference_data(scripts)
     for table in Catalogue(scripts):
         for key in table.foreign_keys:
             if key.to not in fixed and not table.is_derived and not _is_indexed(table, key):
@@ -20,16 +20,6 @@ def _is_indexed(table: Table, key: ForeignKey) -> bool:
     wanted = set(key.columns)
     usable = [index for index in table.indexes if index.method == "btree" or index.columns == key.columns]
     return any(set(index.columns[: len(wanted)]) == wanted for index in usable)
-
-
-def _reference_data(scripts: Sequence[Sql]) -> set[Name]:
-    """Return the tables whose rows the project's own scripts write: a handful, that nobody deletes at run time."""
-    return {
-        (statement.node.relation.schemaname or sql.schema, statement.node.relation.relname)
-        for sql in scripts
-        if sql.kind != "seed"
-        for statement in sql.of_kind("insert_stmt", "merge_stmt")
-    }
 
 
 RULE = Rule(
