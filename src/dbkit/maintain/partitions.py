@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 T = TypeVar("T")
-# milliseconds, a try after the other: who writes waits behind us that long at most. Less than the server's usual
-# deadlock_timeout of 1 s at first, so that in a deadlock it is we who give up; more where single writers take longer
-LOCK_TIMEOUTS = (100, 200, 400, *[800] * 5, 2000, 2000, 4000, 4000)
+# milliseconds, a try after the other: who writes waits behind us that long at most. Always less than the server's usual
+# deadlock_timeout of 1 s: the server locks what references a table in an order of its own, and it is we who must give up
+LOCK_TIMEOUTS = (100, 200, 400, *[800] * 40)
 # lock_not_available, deadlock_detected: somebody else was first
 BUSY = {"55P03", "40P01"}
 WRITE_DOWN = """
