@@ -400,19 +400,62 @@ def test_transactions_of_another_cluster_are_sealed(database: Database, ops: Con
     assert findings(ops) == []
 
 
-@pytest.mark.parametrize("arguments", ["'{emial}', 'user_id'", "'{title}', 'author_id'", "'{id}', 'user_id'", "'{}'"])
-def test_a_trigger_that_names_wrong_columns_refuses(database: Database, arguments: str) -> None:
-    """A personal column under a new name is not written in clear: nothing is written."""
+def test_a_personal_column_under_a_new_name_is_not_written_in_clear(database: Database) -> None:
+    """The trigger names its columns: a write fails until it knows the new name."""
+    database.connect("owner").execute("ALTER TABLE product.product_reviews RENAME COLUMN title TO headline")
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        database.connect("owner").execute(
+            "INSERT INTO product.product_reviews (product_id, user_id, rating, headline, body) VALUES (1, 1, 5, 'T', 'B')"
+        )
+
+
+@pytest.mark.parametrize("service", ["product", "order", "payment", "inventory"])
+def test_every_column_of_an_audited_table_is_in_its_trail(pg_service: Factory, service: str) -> None:
+    """A migration that adds a column names it in the table's `audited` too: the key's, personal ones, all."""
+    tables = rows(
+        pg_service(service).connect(None),
+        """
+        SELECT t.tgrelid::regclass::text, p.prosrc, array_agg(a.attname::text ORDER BY a.attnum)
+        FROM pg_trigger AS t
+        JOIN pg_proc AS p ON p.oid = t.tgfoid AND p.proname LIKE 'tg\\_%%\\_audit'
+        JOIN pg_attribute AS a ON a.attrelid = t.tgrelid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE t.tgparentid = 0
+        GROUP BY t.oid, p.oid
+        """,
+    )
+    assert tables
+    for table, source, columns in tables:
+        assert set(re.findall(r"IF OLD\.(\w+) IS DISTINCT FROM NEW", source)) == set(columns), table
+
+
+def test_a_value_that_comes_or_goes_is_a_change(database: Database, ops: Connection) -> None:
+    """NULL to a value and back; the trail of an insert and of a delete has every value."""
     owner = database.connect("owner")
     owner.execute(
-        f"""
-        CREATE OR REPLACE TRIGGER audit_product_reviews
-        AFTER INSERT ON product.product_reviews
-        FOR EACH ROW EXECUTE FUNCTION audit.tg_row_change({arguments})
-        """.encode()
+        """
+        ALTER TABLE product.product_offers ALTER COLUMN low_stock_at DROP NOT NULL;
+        INSERT INTO product.product_offers (product_id, currency, price, stock, is_active, low_stock_at)
+        VALUES (1, 'USD', 5, 1, TRUE, NULL);
+        UPDATE product.product_offers SET low_stock_at = 3;
+        UPDATE product.product_offers SET low_stock_at = NULL;
+        DELETE FROM product.product_offers
+        """
     )
+    trail = rows(
+        ops, "SELECT operation, changes::jsonb #> '{low_stock_at}', changes::jsonb #> '{price}' FROM audit.row_changes ORDER BY id"
+    )
+    assert trail == [
+        ("INSERT", None, {"old": None, "new": 5}),
+        ("UPDATE", {"old": None, "new": 3}, None),
+        ("UPDATE", {"old": 3, "new": None}, None),
+        ("DELETE", None, {"old": 5, "new": None}),
+    ]
+
+
+def test_an_audited_table_is_not_truncated(database: Database) -> None:
+    """It would leave no trail of the rows; not even the owner does it."""
     with pytest.raises(psycopg.Error) as refused:
-        database.connect().execute("SELECT product.submit_review(1, 1, 5::smallint, 'T', 'B')")
+        database.connect("owner").execute("TRUNCATE product.product_reviews")
     assert refused.value.sqlstate == "SH451"
 
 

@@ -694,9 +694,10 @@ def test_the_epoch_stays_and_rises_when_the_cluster_moved(database: Database) ->
     connection = database.connect("owner")
     assert [value(connection, "SELECT ops.cluster_epoch()") for _ in range(3)] == [1, 1, 1]
     connection.execute("UPDATE ops.cluster_epochs SET system_identifier = 1")
-    with connection.transaction():
-        connection.execute("SET TRANSACTION READ ONLY")
-        assert value(connection, "SELECT ops.cluster_epoch()") == 2
+    reader = database.connect("owner")
+    with reader.transaction():
+        reader.execute("SET TRANSACTION READ ONLY")
+        assert value(reader, "SELECT ops.cluster_epoch()") == 2
     assert value(database.connect("app"), "SELECT ops.cluster_epoch()") == 2
     assert value(connection, "SELECT ops.raise_cluster_epoch('restored')") == 3
     assert value(connection, "SELECT ops.cluster_epoch()") == 3

@@ -8,7 +8,7 @@ SELECT r.table_name FROM audit.row_changes AS r
 WHERE r.xid = pg_current_xact_id()
     AND (r.changes::text LIKE '%tok_tested_one%' OR r.changes::text ~ '[^0-9]900901[^0-9]');
 
--- test: the audit trail says which payment changed and, by a surrogate, whose it is
+-- test: the audit trail says which payment changed and, where it was made, whose it is
 SELECT a.action FROM payment.process_payment_authorization(
     900901, 'auth', '00000000-0000-7000-8000-000000900901',
     payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
@@ -21,7 +21,8 @@ SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap'
 SELECT 'missing' WHERE NOT EXISTS (
     SELECT FROM audit.row_changes AS r
     INNER JOIN ops.privacy_keys AS k ON k.subject_ref = r.subject_ref
-    WHERE r.table_name = 'payment.payments' AND r.operation = 'UPDATE'
+    INNER JOIN audit.row_changes AS u USING (table_name, row_key)
+    WHERE r.table_name = 'payment.payments' AND r.operation = 'INSERT' AND u.operation = 'UPDATE'
         AND r.row_key = (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)::text
         AND k.subject_id = '900901'
 );

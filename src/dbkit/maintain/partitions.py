@@ -1,0 +1,209 @@
+"""The months of partitioned tables: made ahead, taken off behind, one short lock at a time.
+
+What leaves is written down first (`ops.partition_exits`), so that a run that died is finished by the next. Every step is
+a transaction of its own with a short lock_timeout, which grows from try to try: so long waits who writes, at most.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from dbkit.errors import DbkitError
+from dbkit.postgres.connect import SESSION, Database, authority, server_error
+from dbkit.postgres.queries import sql
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.sql import Composed
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+T = TypeVar("T")
+# milliseconds, a try after the other: who writes waits behind us that long at most. Always less than the server's usual
+# deadlock_timeout of 1 s: the server locks what references a table in an order of its own, and it is we who must give up
+LOCK_TIMEOUTS = (100, 200, 400, *[800] * 40)
+# lock_not_available, deadlock_detected: somebody else was first
+BUSY = {"55P03", "40P01"}
+WRITE_DOWN = """
+INSERT INTO ops.partition_exits (partition_name, table_name, starts_at, ends_at, archive) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (partition_name) DO UPDATE SET dropped_at = NULL, archive = excluded.archive
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A partition past its retention; `state` is attached, detaching or detached, `archive` the file that a run before wanted."""
+
+    table: str
+    partition: str
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    release: str | None
+    archive: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What there is to do: (table, months that are missing), and what leaves, in that order."""
+
+    missing: list[tuple[str, int]]
+    leaving: list[Leaving]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of one table or partition: `made`, `dropped` or `failed` with the reason."""
+
+    outcome: str
+    what: str
+    note: str = ""
+
+
+def plan_partitions(database: Database) -> Plan:
+    """Ask the installed `ops` functions; nothing is changed."""
+    with _open(database) as connection:
+        missing = connection.execute(
+            "SELECT a.table_name::text, count(*)::int FROM ops.partitions_ahead() AS a"
+            " CROSS JOIN LATERAL ops.missing_months(a.table_name, 4) AS m WHERE m.months_ahead >= 0 GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        return Plan([(row[0], row[1]) for row in missing], _leaving(connection))
+
+
+def keep_partitions(database: Database, done: Callable[[Done], None], archive: Path | None = None) -> list[Done]:
+    """Make the months ahead, then finish and take off what leaves, each into a file of `archive` first, where that is given."""
+    results: list[Done] = []
+
+    def told(result: Done) -> None:
+        results.append(result)
+        done(result)
+
+    with _open(database) as connection:
+        for result in _make(connection):
+            told(result)
+        for leaving in _leaving(connection):
+            try:
+                _take_off(connection, leaving, archive)
+            except DbkitError as exc:
+                told(Done("failed", leaving.partition, exc.message))
+            else:
+                told(Done("dropped", leaving.partition))
+    return results
+
+
+def _open(database: Database) -> Connection:
+    with database.connect("partitions") as connection:
+        row = connection.execute("SELECT to_regprocedure('ops.leaving_partitions()') IS NOT NULL").fetchone()
+        if not row or not row[0]:
+            raise DbkitError(
+                f"{database.service}: the ops functions are not installed there",
+                hint="name `ops` in the service's `shared` and run `dbkit migrate`",
+            )
+        who = authority(connection, database.target)
+    return database.connect("partitions", role=who.owner, **SESSION)
+
+
+def _leaving(connection: Connection) -> list[Leaving]:
+    return [Leaving(*row) for row in connection.execute(sql("leaving_partitions").encode()).fetchall()]
+
+
+def _make(connection: Connection) -> list[Done]:
+    """Make each table's months in a transaction of its own: the tables that it references are locked no longer than that."""
+    made = []
+    for (table,) in connection.execute("SELECT table_name::text FROM ops.partitions_ahead() ORDER BY table_name::oid").fetchall():
+        row = _insist(
+            connection, partial(connection.execute, "SELECT ops.create_partitions(%s::regclass)", [table]), f"make months of {table}"
+        ).fetchone()
+        if row and row[0]:
+            made.append(Done("made", table, f"{row[0]} months"))
+    return made
+
+
+def _take_off(connection: Connection, leaving: Leaving, folder: Path | None) -> None:
+    """Go on from where the partition is: released, written down, detached, archived, dropped."""
+    from psycopg.sql import SQL, Identifier
+
+    partition = Identifier(*_parts(connection, leaving.partition))
+    archive = folder.resolve() / f"{leaving.partition}.copy.gz" if folder else Path(leaving.archive) if leaving.archive else None
+    if leaving.release:
+        release = SQL("SELECT {}(%s, %s)").format(Identifier(*_parts(connection, leaving.release)))
+        _insist(connection, lambda: connection.execute(release, [leaving.starts_at, leaving.ends_at]), f"release {leaving.partition}")
+    connection.execute(
+        WRITE_DOWN, [leaving.partition, leaving.table, leaving.starts_at, leaving.ends_at, str(archive) if archive else None]
+    )
+    if leaving.state != "detached":
+        detach = SQL("ALTER TABLE {} DETACH PARTITION {} ").format(Identifier(*_parts(connection, leaving.table)), partition)
+        _insist(connection, lambda: _detach(connection, leaving, detach), f"detach {leaving.partition}")
+    if archive:
+        _archive(connection, partition, archive)
+    _insist(connection, lambda: _drop(connection, leaving, partition), f"drop {leaving.partition}")
+
+
+def _detach(connection: Connection, leaving: Leaving, detach: Composed) -> None:
+    """DETACH CONCURRENTLY commits in the middle: a try that was cut off there is finished, not begun again."""
+    from psycopg.sql import SQL
+
+    pending = connection.execute(
+        "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s)", [leaving.partition]
+    ).fetchone()
+    if pending:
+        connection.execute(detach + SQL("FINALIZE" if pending[0] else "CONCURRENTLY"))
+
+
+def _archive(connection: Connection, partition: Any, path: Path) -> None:
+    """Write the rows as COPY has them; the file has its name once it is whole and on the disk."""
+    from psycopg.sql import SQL
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".partial")
+    with unfinished.open("wb") as file:
+        with gzip.open(file, "wb") as packed, connection.cursor().copy(SQL("COPY {} TO STDOUT (HEADER)").format(partition)) as rows:
+            for block in rows:
+                packed.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+
+
+def _drop(connection: Connection, leaving: Leaving, partition: Any) -> None:
+    """Drop it, after a lock on the tables that it references, each before its partitions, as everybody else takes them.
+
+    The server itself takes these locks too, to remove its triggers, but in no order.
+    """
+    from psycopg.sql import SQL, Identifier
+
+    with connection.transaction():
+        for (name,) in connection.execute(sql("referenced_tables").encode(), [leaving.partition]).fetchall():
+            connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(*name)))
+        connection.execute(SQL("DROP TABLE {}").format(partition))
+        connection.execute("UPDATE ops.partition_exits SET dropped_at = now() WHERE partition_name = %s", [leaving.partition])
+
+
+def _parts(connection: Connection, name: str) -> list[str]:
+    row = connection.execute("SELECT parse_ident(%s)", [name]).fetchone()
+    assert row is not None  # noqa: S101 a SELECT without FROM returns a row
+    return cast("list[str]", row[0])
+
+
+def _insist(connection: Connection, step: Callable[[], T], doing: str) -> T:
+    """Try a step again while others hold what it needs, each time a little more patiently."""
+    import psycopg
+
+    for attempt, patience in enumerate(LOCK_TIMEOUTS, 1):
+        connection.execute("SELECT set_config('lock_timeout', %s, FALSE)", [str(patience)])
+        try:
+            return step()
+        except psycopg.Error as exc:
+            if exc.sqlstate not in BUSY or attempt == len(LOCK_TIMEOUTS):
+                raise server_error(exc, doing=doing) from exc
+        time.sleep(random.uniform(0.5, 1.0) * patience / 1000)  # noqa: S311 jitter
+    raise AssertionError

@@ -1,0 +1,183 @@
+"""Whatever a service knows of a person is exported and, once erased, is in no byte of a dump; the books stay."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    from dbkit.testing.plugin import ServiceDatabase
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+USER = 9876543210123
+ORDER = "00000000-0000-7000-8000-0000deadbeef"
+# in every value of the person's, so that a dump can be searched for it
+MARK = "Zebulon"
+
+PRODUCT = f"""
+INSERT INTO product.categories (path, slug, name) VALUES ('{{}}', 'lamps', 'Lamps');
+INSERT INTO product.products (category_id, sku, name) VALUES (1, 'LAMP-1', 'Lamp');
+SELECT product.submit_review({USER}, 1, 5::smallint, '{MARK} likes it', 'I am {MARK}, and I know lamps.', '{ORDER}');
+SELECT product.approve_review(id, version) FROM product.product_reviews;
+"""
+ORDERS = f"""
+SELECT orders.register_outbox_consumer('mail', p_on_dead => 'skip', p_maximum_attempts => 1);
+SELECT orders.create_order({USER}, '{MARK}-key', 'USD', '[{{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}}]',
+    '{MARK}', '{{"line_1": "9 {MARK} Road"}}', 'GB', '{MARK}@example.com', '+44 {MARK}');
+SELECT orders.confirm_order({USER}, id) FROM orders.orders;
+SELECT orders.record_parcel({USER}, id, 1, 'post', '{MARK}1') FROM orders.orders;
+SELECT orders.add_order_note({USER}, id, id, 'staff', '{MARK} called.') FROM orders.orders;
+SELECT orders.create_order({USER}, '{MARK}-2', 'USD', '[{{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}}]',
+    '{MARK}', '{{"line_1": "9 {MARK} Road"}}', 'GB', '{MARK}@example.com', '+44 {MARK}');
+SELECT orders.fail_outbox_event('mail', c.lease_token, c.event_id, 'smtp.550')
+FROM orders.claim_outbox_events('mail', 'w', 10) AS c;
+"""
+PAYMENT = f"""
+SELECT payment.process_payment_authorization({USER}, 'auth', '{ORDER}',
+    payment.add_payment_method({USER}, 'testpay', 'tok_{MARK}', 'card'), 5000, 'USD');
+SELECT payment.record_provider_result({USER}, 'auth', TRUE, 'ch_1');
+SELECT payment.capture_payment({USER}, 'cap', id) FROM payment.payments;
+SELECT payment.record_provider_result({USER}, 'cap', TRUE, 'cp_1');
+SELECT payment.refund_payment({USER}, 'ref', id, 'goodwill', 1000) FROM payment.payments;
+SELECT payment.record_provider_result({USER}, 'ref', TRUE, 're_1');
+SELECT payment.record_provider_event({USER}, 'testpay', 'evt_1', 'dispute.opened', now(), NULL, 'dp_1', 'ch_1', 4000, 'USD',
+    p_dispute_reason => 'fraudulent');
+SELECT payment.add_dispute_evidence({USER}, id, 'e1', 'receipt', 'https://files.example/1', sha256('x')) FROM payment.payment_disputes;
+"""
+INVENTORY = f"""
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold) VALUES ('lamps', 'Lamps', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT 1, 'LAMP-1', 'Lamp', id FROM inventory.inventory_categories;
+SELECT inventory.receive_stock(1, ops.new_id(), 10);
+SELECT inventory.reserve_inventory('{ORDER}', {USER}, '[{{"product_id": 1, "quantity": 4}}]');
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A service: what puts the person everywhere, and a query of the books, which erasing must not change."""
+
+    service: str
+    story: str
+    books: str
+
+
+CASES = [
+    Case("product", PRODUCT, "SELECT count(*) FROM product.products"),
+    Case("order", ORDERS, "SELECT total, state FROM orders.orders ORDER BY id"),
+    Case("payment", PAYMENT, "SELECT p.amount, p.refunded_amount, p.state FROM payment.payments AS p"),
+    Case("inventory", INVENTORY, "SELECT available, reserved FROM inventory.inventory"),
+]
+
+
+def rows(connection: Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return connection.execute(query.encode(), values or None).fetchall()
+
+
+def dump(database: ServiceDatabase) -> str:
+    """The whole database as pg_dump has it."""
+    assert database.database.server is not None
+    program = database.database.server.binaries.program("pg_dump")
+    return subprocess.run([program, database.dsn(None)], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.service)
+def test_an_erased_person_is_in_no_byte_of_a_dump(pg_service: Callable[[str], ServiceDatabase], case: Case) -> None:
+    """Every mapped column is filled first; then the scan finds nothing, the books are as they were, the trail verifies."""
+    database = pg_service(case.service)
+    owner, superuser = database.connect("owner"), database.connect(None)
+    for statement in case.story.split(";\n"):
+        if statement.strip():
+            owner.execute(statement.encode())
+    books = rows(owner, case.books)
+    exported = rows(owner, "SELECT ops.export_personal_data(%s)", str(USER))[0][0]["tables"]
+    empty = [
+        f"{table}.{column}"
+        for table, column in rows(owner, "SELECT table_name, column_name FROM ops.personal_columns WHERE policy <> 'keep'")
+        if not any(row.get(column) is not None for row in exported[table])
+    ]
+    assert set(empty) <= {"payment.payment_methods.brand", "payment.payment_methods.last_four", "payment.payment_methods.expires_on"}
+    assert str(USER) in dump(database)
+    assert [row for row in rows(owner, "SELECT * FROM ops.residual_scan(%s, %s)", str(USER), [MARK]) if row[0] == "found"]
+
+    owner.execute("SELECT ops.erase_personal_data(%s)", [str(USER)])
+    found = rows(
+        owner, "SELECT finding, place FROM ops.residual_scan(%s, %s)", str(USER), [MARK, ORDER if case.service == "product" else MARK]
+    )
+    assert {finding for finding, _ in found} == {"not reached"}
+    text = dump(database).lower()
+    assert [line for line in text.splitlines() if str(USER) in line or MARK.lower() in line] == []
+    assert rows(owner, case.books) == books
+    while rows(superuser, "SELECT audit.seal(), (SELECT unsealed_changes FROM audit.seal_lag())")[0][1]:
+        pass
+    assert rows(superuser, "SELECT * FROM audit.verify()") == []
+
+
+def test_the_scan_finds_what_nobody_mapped(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """In text, arrays and JSON of any table, a partition too; what merely contains the id's digits is not the person."""
+    owner = pg_service("product").connect("owner")
+    owner.execute(
+        """
+        CREATE TABLE product.logs (at timestamptz, lines text[], seen jsonb, note text) PARTITION BY RANGE (at);
+        CREATE TABLE product.logs_1 PARTITION OF product.logs FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+        INSERT INTO product.logs VALUES (now(), '{a,"ann@example.org"}', '{"user_id": 42}', '42'),
+        (now(), '{}', '{"n": 42, "user_id": 142}', '4242');
+        """
+    )
+    found = rows(owner, "SELECT place, row_count, detail FROM ops.residual_scan('42', '{ANN@example.org}') WHERE finding = 'found'")
+    assert found == [
+        ("product.logs_1.lines", 1, "not mapped"),
+        ("product.logs_1.seen", 1, "not mapped"),
+        ("product.logs_1.note", 1, "not mapped"),
+    ]
+
+
+def test_the_scan_names_what_no_query_reaches(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """Backups, WAL, exported roots, archives: each with when it ends."""
+    owner = pg_service("product").connect("owner")
+    owner.execute("INSERT INTO ops.partition_exits VALUES ('product.a_p2026_01', 'product.a', now(), now(), '/archive/a', now(), now())")
+    places = dict(rows(owner, "SELECT place, detail FROM ops.residual_scan('42') WHERE finding = 'not reached'"))
+    assert all(places.values())
+    assert {"/archive/a", "backups and copies of this database", "exported roots of the audit trail", "dbkit.journal"} <= set(places)
+
+
+def test_what_is_written_while_a_person_is_erased_is_not_half_theirs(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """A writer who holds the row goes first and is erased too; nothing deadlocks, and the trail has no key left."""
+    database = pg_service("product")
+    owner, writer, observer = database.connect("owner"), database.connect("owner"), database.connect(None)
+    for statement in PRODUCT.split(";\n"):
+        if statement.strip():
+            owner.execute(statement.encode())
+    writer.execute("BEGIN")
+    writer.execute("UPDATE product.product_reviews SET body = %s", [f"{MARK} again"])
+    eraser = threading.Thread(target=lambda: owner.execute("SELECT ops.erase_personal_data(%s)", [str(USER)]))
+    eraser.start()
+    while not rows(observer, "SELECT cardinality(pg_blocking_pids(%s)) > 0", owner.info.backend_pid)[0][0]:
+        assert eraser.is_alive()
+    writer.execute("COMMIT")
+    eraser.join(30)
+    assert MARK not in dump(database)
+    assert rows(observer, "SELECT count(*) FROM ops.privacy_keys") == [(0,)]
+
+
+def test_export_and_erasure_agree_on_the_mapped_columns(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """What the receipt counts is what the export had."""
+    owner = pg_service("inventory").connect("owner")
+    for statement in INVENTORY.split(";\n"):
+        if statement.strip():
+            owner.execute(statement.encode())
+    exported = rows(owner, "SELECT ops.export_personal_data(%s)", str(USER))[0][0]["tables"]
+    receipt = rows(owner, "SELECT ops.erase_personal_data(%s)", str(USER))[0][0]
+    assert {table: len(found) for table, found in exported.items()} == {done["table"]: done["rows"] for done in receipt["erased_rows"]}
+    assert str(USER) not in json.dumps(receipt)
