@@ -29,13 +29,13 @@ def owner(db: Database) -> Connection:
     return db.connect("owner")
 
 
-def test_five_pending_orders_survive_forty_attempts(db: Database) -> None:
+def test_five_pending_orders_survive_a_hundred_attempts(db: Database) -> None:
     """However many try at once, a user ends with five pending orders; the rest are told why."""
-    sessions = [db.connect() for _ in range(40)]
+    sessions = [db.connect() for _ in range(100)]
 
     answers = at_once([partial(place, s, 7, f"key {n}") for n, s in enumerate(sessions)])
 
-    assert Counter(a["outcome"] for a in answers) == {"created": 5, "refused": 35}
+    assert Counter(a["outcome"] for a in answers) == {"created": 5, "refused": 95}
     assert {v["code"] for a in answers if a["violations"] for v in a["violations"]} == {"SH005"}
     assert value(sessions[0], "SELECT count(*) FROM orders.orders WHERE user_id = 7") == 5
 
@@ -96,6 +96,106 @@ def test_another_body_under_a_used_key_is_refused(db: Database) -> None:
     assert refusal.value.sqlstate == "SH014"
     assert refusal.value.diag.constraint_name == "idempotency_request"
     assert value(app, "SELECT count(*) FROM orders.orders") == 1
+
+
+def test_of_two_takeovers_one_wins_and_the_first_claim_is_void(db: Database, owner: Connection) -> None:
+    """A stale claim goes to one of eight who ask at once; the rest wait, and the old holder can't complete."""
+    sessions = [db.connect() for _ in range(8)]
+    claim_key = "SELECT outcome, claim_token FROM orders.claim_idempotency_key(7, 'pay', 'k', sha256('body'))"
+    stale = rows(sessions[0], claim_key)[0]
+    owner.execute("UPDATE orders.idempotency_keys SET claimed_at = now() - (SELECT stale_claim FROM orders.rules())")
+
+    answers = [found[0] for found in at_once([partial(rows, s, claim_key) for s in sessions])]
+
+    assert Counter(a["outcome"] for a in answers) == {"takeover": 1, "in_progress": 7}
+    winner = next(a["claim_token"] for a in answers if a["outcome"] == "takeover")
+    done = "SELECT orders.complete_idempotency_key(7, 'pay', 'k', %s, '{\"paid\": true}')"
+    assert outcome_of(sessions[0], done, stale["claim_token"]) == "SH016"
+    assert outcome_of(sessions[1], done, winner) == "00000"
+    assert {found[0]["outcome"] for found in at_once([partial(rows, s, claim_key) for s in sessions])} == {"replay"}
+
+
+def test_two_bodies_under_one_key_make_one_order(db: Database) -> None:
+    """Of twelve callers with one key and two bodies, those of one body get its order, the others are refused."""
+    sessions = [db.connect() for _ in range(12)]
+
+    def attempt(number: int) -> str:
+        try:
+            return str(place(sessions[number], 7, "one", [LAMP | {"quantity": 1 + number % 2}])["total"])
+        except psycopg.Error as error:
+            return error.sqlstate or "none"
+
+    answers = Counter(at_once([partial(attempt, n) for n in range(12)]))
+
+    assert answers in ({"5000": 6, "SH014": 6}, {"10000": 6, "SH014": 6})
+    assert value(sessions[0], "SELECT count(*) FROM orders.orders") == 1
+
+
+STATES = ("pending", "confirmed", "processing", "shipped", "delivered", "cancelled", "expired", "returned")
+
+
+def test_every_move_that_the_table_does_not_have_is_refused(db: Database, owner: Connection) -> None:
+    """Of all pairs of states those in order_transitions pass, and all others are SH009 with both states in it."""
+    superuser = db.connect(None)
+    allowed = {(r["from_state"], r["to_state"]) for r in rows(owner, "SELECT * FROM orders.order_transitions")}
+    order = place(db.connect(), 7, "one")["order_id"]
+    passed, told = set(), set()
+    for origin in STATES:
+        for goal in STATES:
+            superuser.execute("SET session_replication_role = replica")
+            overdue = "- interval '1 hour'" if goal == "expired" else "+ interval '1 hour'"
+            superuser.execute(f"UPDATE orders.orders SET state = '{origin}', expires_at = now() {overdue}")
+            superuser.execute("RESET session_replication_role")
+            try:
+                with owner.transaction(force_rollback=True):
+                    owner.execute("UPDATE orders.orders SET state = %s WHERE id = %s", [goal, order])
+                    passed.add((origin, goal))
+            except psycopg.Error as error:
+                detail = f"Order: {order}, from: {origin}, to: {goal}."
+                told.add((error.sqlstate, error.diag.constraint_name, error.diag.message_detail == detail))
+
+    assert passed == {pair for pair in allowed if pair[0] != "new"} | {(state, state) for state in STATES}
+    assert told == {("SH009", "order_transition", True)}
+
+
+def test_an_order_is_born_pending(owner: Connection) -> None:
+    """Whatever writes it, an order begins in the one state that the table has for a new one."""
+    born = (
+        "INSERT INTO orders.orders (user_id, state, currency, item_count, subtotal, discount, tax, total,"
+        " recipient_name, shipping_address, shipping_country, contact_email)"
+        " VALUES (7, %s, 'USD', 1, 5000, 0, 0, 5000, 'A', '{}', 'GB', 'a@example.com')"
+    )
+    answers = {}
+    for state in STATES:
+        with owner.transaction(force_rollback=True):
+            answers[state] = outcome_of(owner, born, state)
+
+    assert answers.pop("pending") == "00000"
+    assert set(answers.values()) == {"SH009"}
+
+
+def test_confirming_and_expiring_at_once_agree(db: Database, owner: Connection) -> None:
+    """At the moment an order runs out it is confirmed or expired, never both, and every caller is told which."""
+    sessions = [db.connect() for _ in range(10)]
+    sweepers = [db.connect("ops") for _ in range(2)]
+    ids = [place(sessions[0], user, "one")["order_id"] for user in range(10)]
+    owner.execute("UPDATE orders.orders SET expires_at = clock_timestamp() + user_id * interval '3 ms'")
+
+    def confirm(session: Connection, user: int) -> str:
+        return str(value(session, "SELECT outcome FROM orders.confirm_order(%s, %s)", user, ids[user]))
+
+    def sweep(session: Connection) -> str:
+        while value(session, "SELECT count(*) FROM orders.orders WHERE state = 'pending'"):
+            session.execute("SELECT orders.cleanup_expired_orders(3)")
+        return "swept"
+
+    answers = at_once([*(partial(confirm, s, n) for n, s in enumerate(sessions)), *(partial(sweep, s) for s in sweepers)])
+
+    ended = {r["id"]: r["state"] for r in rows(owner, "SELECT id, state FROM orders.orders")}
+    assert [ended[order] for order in ids] == answers[:10]
+    assert "expired" in answers
+    assert value(owner, "SELECT count(*) FROM orders.order_status_history") == 20
+    assert value(owner, "SELECT count(*) FROM orders.order_pending_slots") == 0
 
 
 def test_totals_are_proven_at_commit(owner: Connection) -> None:
