@@ -147,9 +147,7 @@ def measure(
     if fill:
         run(database, f"{fill}; VACUUM (ANALYZE) orders.outbox_deliveries, public.plain_deliveries")
     with snapshot(database, old_snapshot):
-        load = running.pgbench(
-            database, script, clients=CLIENTS, transactions=transactions, role=None, values={"batch": batch}
-        )
+        load = running.pgbench(database, script, clients=CLIENTS, transactions=transactions, role=None, values={"batch": batch})
     return replace(load, tps=load.tps * batch)
 
 

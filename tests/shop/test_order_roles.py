@@ -88,5 +88,3 @@ def test_every_definer_function_pins_its_search_path(db: Database) -> None:
     )
 
     assert loose == []
-
-

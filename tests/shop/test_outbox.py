@@ -264,32 +264,6 @@ def test_an_event_that_can_not_be_done_blocks_its_key_alone(db: Database, owner:
     assert value(owner, claimable) == 1
 
 
-def test_the_log_gives_late_commits(db: Database, owner: Connection) -> None:
-    """A reader with a cursor gets what was written early and committed late."""
-    reader, fast = db.connect(), db.connect("owner")
-    read: list[str] = []
-    cursor: tuple[object, ...] = (0, "0", 0)
-
-    def poll() -> None:
-        nonlocal cursor
-        for event in rows(reader, "SELECT * FROM orders.read_outbox_log(%s, %s::text::xid8, %s)", *cursor):
-            read.append(event["aggregateid"])
-            cursor = (event["epoch"], str(event["xid"]), event["key_seq"])
-
-    emit(owner, "first", 0)
-    with owner.transaction():
-        emit(owner, "slow", 1)
-        emit(fast, "fast", 2)
-        poll()
-        assert read in ([], ["0"])
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while len(read) < 3:
-        assert time.monotonic() < deadline, "an open transaction somewhere in the cluster?"
-        poll()
-
-    assert read == ["0", "1", "2"]
-
-
 def test_placing_and_completing_at_once_deadlocks_nowhere(db: Database, owner: Connection) -> None:
     """Users order, confirm and cancel while workers claim and complete: no deadlock, nothing lost."""
     register(owner, "t")
@@ -327,5 +301,3 @@ def test_placing_and_completing_at_once_deadlocks_nowhere(db: Database, owner: C
     events = {r["id"] for r in rows(owner, "SELECT id FROM orders.outbox_events")}
     assert len(seen) == len(set(seen)) == 54
     assert set(seen) == events
-
-
