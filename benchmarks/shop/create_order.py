@@ -10,6 +10,7 @@ import argparse
 from functools import partial
 
 import psycopg
+
 from shop import alternate, commit_milliseconds, shop, table
 
 CLIENTS = 8

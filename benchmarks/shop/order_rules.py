@@ -9,6 +9,7 @@ import argparse
 from functools import partial
 
 import psycopg
+
 from shop import alternate, shop, table
 
 CLIENTS = 8

@@ -5,6 +5,8 @@ the same events, deliveries with a lease but without keys, SKIP LOCKED, two tran
 RETURNING that loses what a worker has in hand when it dies.
 """
 
+# ruff: noqa: S608 (the numbers in these statements are constants of this file)
+
 from __future__ import annotations
 
 import argparse
@@ -14,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 
 import psycopg
+
 from shop import Load, ServiceDatabase, Shop, alternate, at_least, commit_milliseconds, ratio, shop, table
 
 CLIENTS = 8
