@@ -57,11 +57,12 @@ class Shop:
         script: str,
         *,
         clients: int,
-        seconds: int,
+        seconds: int | None = None,
+        transactions: int | None = None,
         role: str | None = "app",
         values: Mapping[str, object] | None = None,
     ) -> Load:
-        """Run scripts/NAME.sql for that long, as that role, statements prepared."""
+        """Run scripts/NAME.sql for that long, or so often by each client, as that role, statements prepared."""
         defined = [f"--define={name}={value}" for name, value in (values or {}).items()]
         with tempfile.TemporaryDirectory() as folder:
             command = [
@@ -70,7 +71,7 @@ class Shop:
                 "--protocol=prepared",
                 f"--client={clients}",
                 f"--jobs={min(clients, os.cpu_count() or 1)}",
-                f"--time={seconds}",
+                f"--time={seconds}" if transactions is None else f"--transactions={transactions}",
                 "--log",
                 f"--log-prefix={folder}/log",
                 f"--file={SCRIPTS / script}.sql",

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("product", "cart", "order", "payment", "inventory", "ops", "audit")
+SERVICES = ("product", "cart", "order", "outbox", "payment", "inventory", "ops", "audit")
 
 
 def commands() -> list[str]:

@@ -1,4 +1,4 @@
--- The outbox, seen from one session. What takes several is in test_order.py.
+-- The outbox, seen from one session. What takes several is in test_outbox*.py.
 
 -- test: events can't be rewritten
 -- raises: SH400

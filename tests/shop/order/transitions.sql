@@ -126,6 +126,16 @@ WHERE
     AND (a.outcome, b.outcome, c.outcome, d.outcome, d.version)
     IS DISTINCT FROM ('confirmed', 'unchanged', 'cancelled', 'unchanged', 3);
 
+-- test: a move to where the order stands changes nothing, whatever version is expected
+SELECT orders.create_order(
+    901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',
+    'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
+);
+SELECT t.outcome, t.version
+FROM orders.orders AS o
+CROSS JOIN LATERAL orders.transition_order(901, o.id, 'pending', 'again', 'staff', 9) AS t
+WHERE o.user_id = 901 AND (t.outcome, t.version) IS DISTINCT FROM ('unchanged', 1);
+
 -- test: an order that leaves pending gives its slot back
 SELECT orders.create_order(
     901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',

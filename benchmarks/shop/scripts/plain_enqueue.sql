@@ -1,0 +1,9 @@
+WITH written AS (
+    INSERT INTO public.plain_events (aggregatetype, aggregateid, type, payload)
+    SELECT 'order', n::text, 'order.created', '{"total": 5000, "currency": "USD"}'
+    FROM generate_series(1, :batch) AS n
+    RETURNING id, created_at
+)
+
+INSERT INTO public.plain_deliveries (consumer, event_id, event_created_at, priority, run_at)
+SELECT 't', w.id, w.created_at, 5, w.created_at FROM written AS w
