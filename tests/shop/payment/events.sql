@@ -151,7 +151,9 @@ SELECT a.action FROM payment.refund_payment(
     900901, 'one', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901),
     'goodwill', 1000
 ) AS a;
-SELECT a.state FROM payment.record_provider_result(900901, 'one', TRUE, 're_one') AS a;
+SELECT a.state FROM payment.record_provider_result(
+    900901, 'one', TRUE, 're_one', p_occurred_at => now()
+) AS a;
 SELECT a.state FROM payment.record_provider_event(
     900901, 'testpay', 'evt_1', 'refund.failed', now() - interval '1 hour',
     p_provider_reference => 're_one', p_failure_category => 'other'
@@ -317,3 +319,15 @@ WHERE e.event_id = 'evt_1' AND e.state <> 'waiting';
 SELECT a.state FROM payment.record_provider_event(
     900901, 'testpay', 'evt_1', 'capture.maybe', now(), p_provider_reference => 'ch_1'
 ) AS a;
+
+-- test: a failure of a category that nobody knows is for people to look at
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT e.state FROM payment.payment_requests AS r
+CROSS JOIN LATERAL payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'authorization.failed', now(), r.id,
+    p_failure_category => 'bad_luck'
+) AS e
+WHERE r.user_id = 900901 AND e.state <> 'conflict';
