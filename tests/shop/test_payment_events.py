@@ -102,8 +102,8 @@ def test_every_order_of_events_ends_in_the_same_state(shop: Shop, kinds: list[st
         row = shop.owner.execute(f"SELECT ({STANDING})::text", {"payment": payment}).fetchone()
         assert row is not None
         ends[re.sub(r'"(ch|cp)[-_][^"]*-[0-9]+"', "", row[0])] += 1
-        row = shop.payment(payment)
-        assert (row["state"], row["captured_amount"], row["refunded_amount"], row["dispute_lost_amount"]) == ("captured", captured, 0, lost)
+        end = shop.payment(payment)
+        assert (end["state"], end["captured_amount"], end["refunded_amount"], end["dispute_lost_amount"]) == ("captured", captured, 0, lost)
     assert len(ends) == 1, ends
 
 

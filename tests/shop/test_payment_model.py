@@ -189,9 +189,9 @@ class Story:
         """The service stands where the model does, to the last unit."""
         for number, payment in list(enumerate(self.payments))[self.first_payment :]:
             row = self.shop.owner.execute(ROW, [self.ids[number]]).fetchone()
-            wanted = (payment.currency, payment.amount, payment.state, payment.authorized, payment.capture_pending, payment.captured)
-            wanted += (payment.release_pending, payment.released, payment.refund_pending, payment.refunded, payment.disputed)
-            assert row == (*wanted, payment.lost, payment.settled)
+            head = (payment.currency, payment.amount, payment.state, payment.authorized, payment.capture_pending, payment.captured)
+            middle = (payment.release_pending, payment.released, payment.refund_pending, payment.refunded)
+            assert row == (*head, *middle, payment.disputed, payment.lost, payment.settled)
         self.shop.app.execute("SELECT payment.snapshot_ledger_balances()")
         assert self.shop.faults() == []
         balances = {(kind, currency): amount for kind, currency, amount in self.shop.owner.execute(BALANCES)}
