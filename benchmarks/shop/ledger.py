@@ -101,10 +101,11 @@ def main() -> None:
             },
         )
         bench.table("a payment from end to end", payments, "four bare INSERTs, a transaction each")
-        faults = database.connect("owner").execute("SELECT * FROM payment.verify_ledger()").fetchall()
+        faults = database.connect("owner").execute("SELECT * FROM payment.verify_ledger() WHERE fault <> 'payments_position'").fetchall()
+        # transfers made by hand follow no payment
         print(f"verify_ledger() afterwards: {len(faults)} faults")
     hot, naive = "one hot account, append-only", "one hot account, a naive running balance"
-    bench.at_least("one hot account, append-only to a naive running balance", bench.ratio(posts, hot, naive), 3)
+    bench.at_least("one hot account, append-only to a naive running balance", bench.ratio(posts, hot, naive), 4)
 
 
 if __name__ == "__main__":
