@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import shop as bench
+from dbkit.testing.plugin import ServiceDatabase
 
 CLIENTS = 16
 ACCOUNTS = 5_000
@@ -53,7 +55,7 @@ SELECT payment.add_payment_method(n, 'benchpay', 'tok_bench_' || n, 'card') FROM
 """
 
 
-def prepare(database: bench.ServiceDatabase) -> dict[str, object]:
+def prepare(database: ServiceDatabase) -> dict[str, object]:
     """Make the accounts and the tables of the baselines; return where the accounts are."""
     owner = database.connect("owner")
     root = database.connect(None)
@@ -80,7 +82,7 @@ def main() -> None:
         values = prepare(database)
         print(f"{CLIENTS} clients, {ACCOUNTS:,} accounts, a durable commit costs {bench.commit_milliseconds(database):.2f} ms\n")
 
-        def load(script: str, role: str | None = None) -> bench.Callable[[], bench.Load]:
+        def load(script: str, role: str | None = None) -> Callable[[], bench.Load]:
             return lambda: shop.pgbench(database, script, clients=CLIENTS, seconds=options.seconds, role=role, values=values)
 
         posts = bench.alternate(
