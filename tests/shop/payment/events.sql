@@ -151,7 +151,9 @@ SELECT a.action FROM payment.refund_payment(
     900901, 'one', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901),
     'goodwill', 1000
 ) AS a;
-SELECT a.state FROM payment.record_provider_result(900901, 'one', TRUE, 're_one') AS a;
+SELECT a.state FROM payment.record_provider_result(
+    900901, 'one', TRUE, 're_one', p_occurred_at => now()
+) AS a;
 SELECT a.state FROM payment.record_provider_event(
     900901, 'testpay', 'evt_1', 'refund.failed', now() - interval '1 hour',
     p_provider_reference => 're_one', p_failure_category => 'other'
@@ -317,3 +319,91 @@ WHERE e.event_id = 'evt_1' AND e.state <> 'waiting';
 SELECT a.state FROM payment.record_provider_event(
     900901, 'testpay', 'evt_1', 'capture.maybe', now(), p_provider_reference => 'ch_1'
 ) AS a;
+
+-- test: a failure of a category that nobody knows is for people to look at
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT e.state FROM payment.payment_requests AS r
+CROSS JOIN LATERAL payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'authorization.failed', now(), r.id,
+    p_failure_category => 'bad_luck'
+) AS e
+WHERE r.user_id = 900901 AND e.state <> 'conflict';
+
+-- test: an event about a request of another kind is for people to look at
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT e.state FROM payment.payment_requests AS r
+CROSS JOIN LATERAL payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'capture.succeeded', now(), r.id
+) AS e
+WHERE r.user_id = 900901 AND e.state <> 'conflict';
+
+-- test: a dispute in another currency than its payment's is for people to look at
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT e.state FROM payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'dispute.opened', now(), NULL, 'dp_1', 'ch_1', 4000, 'EUR',
+    p_dispute_reason => 'fraudulent'
+) AS e
+WHERE e.state <> 'conflict';
+
+-- test: a failed capture that succeeded after all is captured, a failed authorization authorized
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(
+    900901, 'auth', FALSE, p_failure_category => 'provider_unavailable'
+) AS a;
+SELECT e.state FROM payment.payment_requests AS r
+CROSS JOIN LATERAL payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'authorization.succeeded', now(), r.id, 'ch_1'
+) AS e
+WHERE r.key = 'auth' AND e.state <> 'applied';
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 2000
+) AS a;
+SELECT a.state FROM payment.record_provider_result(
+    900901, 'cap', FALSE, p_failure_category => 'rate_limited'
+) AS a;
+SELECT e.state FROM payment.payment_requests AS r
+CROSS JOIN LATERAL payment.record_provider_event(
+    900901, 'testpay', 'evt_2', 'capture.succeeded', now(), r.id, 'cp_1'
+) AS e
+WHERE r.key = 'cap' AND e.state <> 'applied';
+SELECT p.state, p.captured_amount FROM payment.payments AS p
+WHERE p.user_id = 900901
+    AND (p.state, p.captured_amount, p.capture_pending_amount)
+    IS DISTINCT FROM ('partially_captured', 2000, 0)
+UNION ALL
+SELECT r.state, r.amount FROM payment.payment_requests AS r
+WHERE r.user_id = 900901 AND (r.state <> 'succeeded' OR r.failure_category IS NOT NULL);
+
+-- test: a failed capture that succeeded after its room was taken is for people to look at
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(
+    900901, 'cap', FALSE, p_failure_category => 'rate_limited'
+) AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'again', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 1
+) AS a;
+SELECT e.state FROM payment.payment_requests AS r
+CROSS JOIN LATERAL payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'capture.succeeded', now(), r.id, 'cp_1'
+) AS e
+WHERE r.key = 'cap' AND e.state <> 'conflict';

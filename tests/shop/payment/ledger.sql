@@ -142,7 +142,7 @@ SELECT payment.post_transfer(
     ARRAY[1, -1]
 );
 
--- test: post_transfer refuses at once what is not balanced
+-- test: post_transfer is held to the balance at COMMIT
 -- raises: SH132
 SELECT payment.post_transfer(
     'correction', NULL,
@@ -150,6 +150,15 @@ SELECT payment.post_transfer(
         payment.ledger_account_id('losses', 'USD', NULL, NULL)],
     ARRAY[1, -2]
 );
+SET CONSTRAINTS ALL IMMEDIATE;
+
+-- test: an account's balance follows its entries alone
+-- raises: SH135
+UPDATE payment.ledger_accounts SET balance = 0;
+
+-- test: an account is not deleted
+-- raises: SH135
+DELETE FROM payment.ledger_accounts;
 
 -- test: ledger_transfers takes no UPDATE
 -- raises: SH130

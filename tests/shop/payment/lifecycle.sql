@@ -631,3 +631,22 @@ SELECT count(*) FROM payment.payment_analytics AS a
 WHERE a.provider = 'testpay'
     AND (a.payment_count, a.captured_amount, a.refunded_amount) = (1, 5000, 1000)
 HAVING count(*) <> 1;
+
+-- test: a refund seen before is answered
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.action FROM payment.refund_payment(
+    900901, 'r', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'goodwill'
+) AS a;
+SELECT a.action, a.amount FROM payment.refund_payment(
+    900901, 'r', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'goodwill'
+) AS a
+WHERE (a.action, a.amount) <> ('wait', 5000);

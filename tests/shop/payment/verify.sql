@@ -78,6 +78,7 @@ SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE payment.ledger_transfers DISABLE TRIGGER USER;
 ALTER TABLE payment.ledger_entries DISABLE TRIGGER USER;
 ALTER TABLE payment.ledger_balance_snapshots DISABLE TRIGGER USER;
+ALTER TABLE payment.ledger_accounts DISABLE TRIGGER USER;
 UPDATE payment.ledger_accounts SET balance = balance - 1 WHERE user_id = 900901;
 SELECT 'not seen' WHERE NOT EXISTS (
     SELECT FROM payment.verify_ledger() AS f WHERE f.fault = 'running_balance'
@@ -160,8 +161,8 @@ ALTER TABLE payment.ledger_transfers DISABLE TRIGGER USER;
 ALTER TABLE payment.ledger_entries DISABLE TRIGGER USER;
 ALTER TABLE payment.ledger_balance_snapshots DISABLE TRIGGER USER;
 INSERT INTO payment.ledger_balance_snapshots
-    (account_id, epoch, xid, currency, balance, entry_count)
-SELECT a.id, 1, '3', a.currency, 1, 0 FROM payment.ledger_accounts AS a
+    (account_id, epoch, xid, balance, entry_count)
+SELECT a.id, 1, '3', 1, 0 FROM payment.ledger_accounts AS a
 WHERE NOT a.is_running;
 SELECT 'not seen' WHERE NOT EXISTS (
     SELECT FROM payment.verify_ledger() AS f WHERE f.fault = 'snapshot_balance'

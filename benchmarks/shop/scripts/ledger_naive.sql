@@ -1,0 +1,2 @@
+\set account random(1, :users)
+SELECT naive_post(:account, 1);
