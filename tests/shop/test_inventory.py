@@ -367,7 +367,7 @@ def test_fragments_of_which_one_is_locked_are_not_sold_out(stock: Stock) -> None
             waiting = pool.submit(reserve, second, 2, {1: 4})
             wait_until_blocked(stock.owner, second)
         assert waiting.result()["is_reserved"]
-    parts = "SELECT bucket, quantity FROM inventory.inventory_reservation_parts ORDER BY bucket"
+    parts = "SELECT bucket, quantity FROM inventory.inventory_reservation_items ORDER BY bucket"
     assert stock.owner.execute(parts).fetchall() == [(0, 1), (1, 1), (2, 1), (3, 1)]
 
 
