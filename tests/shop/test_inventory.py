@@ -31,6 +31,7 @@ CONFIRM = "SELECT * FROM inventory.confirm_reservation(%s)"
 RELEASE = "SELECT * FROM inventory.release_reservation(%s)"
 CLEANUP = "SELECT inventory.cleanup_expired_reservations(%s)"
 WAITS = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 FIGURES = "SELECT available, reserved, total FROM inventory.inventory_stock WHERE product_id = %s"
 
 APP_FUNCTIONS = {
@@ -108,12 +109,13 @@ class Stock:
 
 @pytest.fixture
 def stock(pg_service: Callable[[str], Database]) -> Iterable[Stock]:
-    """Whatever a test does, the counters agree with what they count afterwards."""
+    """Whatever a test does, the counters agree with what they count afterwards, and nobody was a deadlock's victim."""
     db = pg_service("inventory")
     stock = Stock(db, db.connect("owner"))
     yield stock
     findings = stock.owner.execute("SELECT * FROM inventory.reconcile_inventory()").fetchall()
     assert findings == []
+    assert one(stock.owner.execute(DEADLOCKS)) == (0,)
 
 
 def one(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -156,10 +158,10 @@ def wait_until_blocked(watcher: Connection, client: Connection) -> None:
         assert time.monotonic() < deadline, "the statement did not come to wait"
 
 
-@pytest.mark.parametrize("buckets", [1, 8])
-def test_a_hundred_clients_sell_exactly_the_fifty_units_there_are(stock: Stock, buckets: int) -> None:
+@pytest.mark.parametrize("buckets", [1, 16])
+def test_two_hundred_clients_sell_exactly_the_hundred_units_there_are(stock: Stock, buckets: int) -> None:
     """Nothing is sold twice, and nobody is sent away while there is a unit."""
-    stock.add(1, 50, buckets)
+    stock.add(1, 100, buckets)
 
     def buy(user: int, client: Connection) -> bool:
         order = uuid.uuid4()
@@ -169,10 +171,10 @@ def test_a_hundred_clients_sell_exactly_the_fifty_units_there_are(stock: Stock, 
             return False
         return bool(answer(client, CONFIRM, order)["is_confirmed"])
 
-    assert sum(at_once(buy, stock.clients(100))) == 50
+    assert sum(at_once(buy, stock.clients(200))) == 100
     assert stock.figures(1) == (0, 0, 0)
     sold = stock.owner.execute("SELECT -sum(quantity), count(DISTINCT reference) FROM inventory.inventory_movements WHERE kind = 'sale'")
-    assert one(sold) == (50, 50)
+    assert one(sold) == (100, 100)
 
 
 def test_a_large_order_and_small_ones_never_take_more_than_there_is(stock: Stock) -> None:
@@ -418,13 +420,54 @@ def test_one_delivery_sent_eight_times_at_once_is_booked_once(stock: Stock) -> N
     assert stock.figures(1) == (7, 0, 7)
 
 
-def test_twenty_attempts_of_one_user_at_once_leave_five_open(stock: Stock) -> None:
+def test_a_hundred_attempts_of_one_user_at_once_leave_five_open(stock: Stock) -> None:
     """The limit is held by slots, not by counting."""
     stock.add(1, 100, 8)
-    results = at_once(lambda _, client: reserve(client, 7, {1: 1}), stock.clients(20))
+    results = at_once(lambda _, client: reserve(client, 7, {1: 1}), stock.clients(100))
     assert sum(r["is_reserved"] for r in results) == 5
     refused = {r["items"][0]["outcome"] for r in results if not r["is_reserved"]}
     assert refused == {"too_many_open"}
+
+
+def test_one_ended_order_asked_for_eight_times_at_once_is_held_anew_once(stock: Stock) -> None:
+    """Whoever comes first opens it, the others are replays; swept, released or merely overdue before."""
+    stock.add(1, 20, 4)
+    clients = stock.clients(8)
+    for attempt, end in enumerate([RELEASE, CLEANUP, None], 2):
+        order = uuid.uuid4()
+        assert reserve(clients[0], 7, {1: 2}, order)["is_reserved"]
+        if end == RELEASE:
+            answer(clients[0], RELEASE, order)
+        else:
+            stock.make_overdue(order)
+        if end == CLEANUP:
+            clients[0].execute(CLEANUP, [10])
+
+        results = at_once(lambda _, client, order=order: reserve(client, 7, {1: 2}, order), clients)
+
+        assert sorted(r["is_replay"] for r in results) == [False] + [True] * 7
+        assert all(r["is_reserved"] and r["state"] == "held" for r in results)
+        assert stock.figures(1) == (20 - 2 * (attempt - 1), 2 * (attempt - 1), 20)
+    attempts = stock.owner.execute("SELECT DISTINCT attempts FROM inventory.inventory_reservations").fetchall()
+    assert attempts == [(2,)]
+
+
+def test_holding_anew_and_releasing_at_the_same_moment_end_in_one_of_the_two(stock: Stock) -> None:
+    """A late retry of the first request holds again what was given back, for its five minutes and no longer."""
+    stock.add(1, 3, 3)
+    clients = stock.clients(6)
+    for _ in range(10):
+        order = uuid.uuid4()
+        assert reserve(clients[0], 1, {1: 3}, order)["is_reserved"]
+
+        def settle(number: int, client: Connection, order: uuid.UUID = order) -> dict[str, Any]:
+            return answer(client, RELEASE, order) if number % 2 else reserve(client, 1, {1: 3}, order)
+
+        at_once(settle, clients)
+        assert stock.figures(1) in {(3, 0, 3), (0, 3, 3)}
+        stock.make_overdue(order)
+        clients[0].execute(CLEANUP, [10])
+        assert stock.figures(1) == (3, 0, 3)
 
 
 def test_resizing_waits_for_reservations_and_they_for_it(stock: Stock) -> None:
