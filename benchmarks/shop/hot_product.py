@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 import shop
-
 from dbkit.testing.plugin import ServiceDatabase
 
 # Stock and reservations as a shop has them that leaves the counting to its application: audited by the same triggers, and

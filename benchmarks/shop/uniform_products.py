@@ -6,6 +6,7 @@ import argparse
 import os
 
 import hot_product
+
 import shop
 
 PRODUCTS = 10_000
