@@ -148,7 +148,7 @@ SELECT 'not found' WHERE NOT EXISTS (
     WHERE f.finding = 'reserved_differs' AND f.product_id = 900001
 );
 
--- test: reconciling finds parts_differ
+-- test: reconciling finds items_differ
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -160,11 +160,11 @@ SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
 SELECT r.state FROM inventory.reserve_inventory(
     '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 4}]'
 ) AS r;
-UPDATE inventory.inventory_reservation_parts SET quantity = 3
+UPDATE inventory.inventory_reservation_items SET quantity = 3
 WHERE order_id = '00000000-0000-7000-8000-000000900001';
 SELECT 'not found' WHERE NOT EXISTS (
     SELECT FROM inventory.reconcile_inventory() AS f
-    WHERE f.finding = 'parts_differ' AND f.product_id = 900001
+    WHERE f.finding = 'items_differ' AND f.product_id = 900001
 );
 
 -- test: reconciling finds slots_differ

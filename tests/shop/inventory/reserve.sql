@@ -112,7 +112,7 @@ SELECT r.state FROM inventory.reserve_inventory(
 ) AS r;
 SELECT e.bucket FROM generate_series(0, 3) AS e (bucket)
 EXCEPT
-SELECT p.bucket FROM inventory.inventory_reservation_parts AS p
+SELECT p.bucket FROM inventory.inventory_reservation_items AS p
 WHERE p.order_id = '00000000-0000-7000-8000-000000900001' AND p.quantity = 1;
 
 -- test: the same call again is answered the same and holds nothing more
@@ -139,7 +139,7 @@ SELECT to_jsonb(s) FROM inventory.inventory_stock AS s
 WHERE s.product_id = 900001 AND s.reserved <> 2;
 SELECT w.finding FROM wrong AS w;
 
--- test: a replay after the end says how it ended
+-- test: a sold order is answered as it was, and sold once
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -151,26 +151,155 @@ SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
 SELECT r.state FROM inventory.reserve_inventory(
     '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
 ) AS r;
+SELECT r.state FROM inventory.confirm_reservation('00000000-0000-7000-8000-000000900001') AS r;
+SELECT to_jsonb(r) FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
+) AS r
+WHERE (r.is_reserved, r.is_replay, r.state) <> (TRUE, TRUE, 'confirmed')
+UNION ALL
+SELECT to_jsonb(s) FROM inventory.inventory_stock AS s
+WHERE s.product_id = 900001 AND (s.available, s.reserved) <> (9, 0);
+
+-- test: an order that was swept may be held again, and sold
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT total FROM inventory.receive_stock(900001, ops.new_id(), 10);
+SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
 SELECT r.state FROM inventory.reserve_inventory(
-    '00000000-0000-7000-8000-000000900002', 900001, '[{"product_id": 900001, "quantity": 1}]'
+    '00000000-0000-7000-8000-000000900001', 900001,
+    '[{"product_id": 900001, "quantity": 4}, {"product_id": 900002, "quantity": 1}]'
 ) AS r;
-SELECT r.state FROM inventory.release_reservation('00000000-0000-7000-8000-000000900001') AS r;
-SELECT r.state FROM inventory.confirm_reservation('00000000-0000-7000-8000-000000900002') AS r;
+UPDATE inventory.inventory_reservations SET expires_at = now() WHERE user_id = 900001;
+SELECT n FROM inventory.cleanup_expired_reservations() AS n;
 CREATE TEMP TABLE wrong (finding jsonb);
 INSERT INTO wrong
 SELECT to_jsonb(r) FROM inventory.reserve_inventory(
-    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
+    '00000000-0000-7000-8000-000000900001', 900001,
+    '[{"product_id": 900001, "quantity": 4}, {"product_id": 900002, "quantity": 1}]'
 ) AS r
-WHERE (r.is_reserved, r.is_replay, r.state, r.items -> 0 ->> 'outcome')
-    <> (FALSE, TRUE, 'released', 'released');
+WHERE (r.is_reserved, r.is_replay, r.state) <> (TRUE, FALSE, 'held') OR r.expires_at < now();
 INSERT INTO wrong
-SELECT to_jsonb(r) FROM inventory.reserve_inventory(
-    '00000000-0000-7000-8000-000000900002', 900001, '[{"product_id": 900001, "quantity": 1}]'
-) AS r
-WHERE (r.is_reserved, r.is_replay, r.state) <> (TRUE, TRUE, 'confirmed');
+SELECT to_jsonb(r) FROM inventory.inventory_reservations AS r
+WHERE r.order_id = '00000000-0000-7000-8000-000000900001'
+    AND (r.state <> 'held' OR r.attempts <> 2 OR r.expires_at < now());
+INSERT INTO wrong
+SELECT to_jsonb(s) FROM inventory.inventory_stock AS s
+WHERE s.product_id = 900001 AND (s.available, s.reserved) <> (6, 4);
+INSERT INTO wrong
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.confirm_reservation('00000000-0000-7000-8000-000000900001') AS r
+WHERE NOT r.is_confirmed;
+INSERT INTO wrong
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
 SELECT w.finding FROM wrong AS w;
 
--- test: a replay of an overdue reservation does not call it reserved
+-- test: an order that is overdue and not swept yet may be held again, and sold
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT total FROM inventory.receive_stock(900001, ops.new_id(), 10);
+SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
+SELECT r.state FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001,
+    '[{"product_id": 900001, "quantity": 4}, {"product_id": 900002, "quantity": 1}]'
+) AS r;
+UPDATE inventory.inventory_reservations SET expires_at = now() WHERE user_id = 900001;
+CREATE TEMP TABLE wrong (finding jsonb);
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001,
+    '[{"product_id": 900001, "quantity": 4}, {"product_id": 900002, "quantity": 1}]'
+) AS r
+WHERE (r.is_reserved, r.is_replay, r.state) <> (TRUE, FALSE, 'held') OR r.expires_at < now();
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.inventory_reservations AS r
+WHERE r.order_id = '00000000-0000-7000-8000-000000900001'
+    AND (r.state <> 'held' OR r.attempts <> 2 OR r.expires_at < now());
+INSERT INTO wrong
+SELECT to_jsonb(s) FROM inventory.inventory_stock AS s
+WHERE s.product_id = 900001 AND (s.available, s.reserved) <> (6, 4);
+INSERT INTO wrong
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.confirm_reservation('00000000-0000-7000-8000-000000900001') AS r
+WHERE NOT r.is_confirmed;
+INSERT INTO wrong
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
+SELECT w.finding FROM wrong AS w;
+
+-- test: an order that was released may be held again, and sold
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT total FROM inventory.receive_stock(900001, ops.new_id(), 10);
+SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
+SELECT r.state FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001,
+    '[{"product_id": 900001, "quantity": 4}, {"product_id": 900002, "quantity": 1}]'
+) AS r;
+SELECT r.state FROM inventory.release_reservation('00000000-0000-7000-8000-000000900001') AS r;
+CREATE TEMP TABLE wrong (finding jsonb);
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001,
+    '[{"product_id": 900001, "quantity": 4}, {"product_id": 900002, "quantity": 1}]'
+) AS r
+WHERE (r.is_reserved, r.is_replay, r.state) <> (TRUE, FALSE, 'held') OR r.expires_at < now();
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.inventory_reservations AS r
+WHERE r.order_id = '00000000-0000-7000-8000-000000900001'
+    AND (r.state <> 'held' OR r.attempts <> 2 OR r.expires_at < now());
+INSERT INTO wrong
+SELECT to_jsonb(s) FROM inventory.inventory_stock AS s
+WHERE s.product_id = 900001 AND (s.available, s.reserved) <> (6, 4);
+INSERT INTO wrong
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
+INSERT INTO wrong
+SELECT to_jsonb(r) FROM inventory.confirm_reservation('00000000-0000-7000-8000-000000900001') AS r
+WHERE NOT r.is_confirmed;
+INSERT INTO wrong
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
+SELECT w.finding FROM wrong AS w;
+
+-- test: an order whose units somebody else has by now is refused, and stays ended
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT total FROM inventory.receive_stock(900001, ops.new_id(), 10);
+SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
+SELECT r.state FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 6}]'
+) AS r;
+SELECT r.state FROM inventory.release_reservation('00000000-0000-7000-8000-000000900001') AS r;
+SELECT r.state FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900002', 900002, '[{"product_id": 900001, "quantity": 6}]'
+) AS r;
+SELECT to_jsonb(r) FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 6}]'
+) AS r
+WHERE (r.is_reserved, r.state, r.items -> 0 ->> 'outcome') <> (FALSE, 'refused', 'sold_out');
+SELECT to_jsonb(r) FROM inventory.inventory_reservations AS r
+WHERE r.order_id = '00000000-0000-7000-8000-000000900001'
+    AND (r.state, r.attempts) <> ('released', 1)
+UNION ALL
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
+
+-- test: an order that has ended asks for the same items when it asks again
+-- raises: SH203
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -182,12 +311,33 @@ SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
 SELECT r.state FROM inventory.reserve_inventory(
     '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
 ) AS r;
-UPDATE inventory.inventory_reservations SET expires_at = now()
-WHERE order_id = '00000000-0000-7000-8000-000000900001';
+SELECT r.state FROM inventory.release_reservation('00000000-0000-7000-8000-000000900001') AS r;
+SELECT r.state FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 2}]'
+) AS r;
+
+-- test: a held-again order takes a slot again
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT total FROM inventory.receive_stock(900001, ops.new_id(), 10);
+SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
+SELECT r.state FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
+) AS r;
+SELECT r.state FROM inventory.release_reservation('00000000-0000-7000-8000-000000900001') AS r;
+SELECT r.state
+FROM generate_series(1, 5) AS n
+CROSS JOIN LATERAL inventory.reserve_inventory(
+    ops.new_id(), 900001 + 0 * n, '[{"product_id": 900001, "quantity": 1}]'
+) AS r;
 SELECT to_jsonb(r) FROM inventory.reserve_inventory(
     '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
 ) AS r
-WHERE (r.is_reserved, r.items -> 0 ->> 'outcome') <> (FALSE, 'expired');
+WHERE (r.is_reserved, r.items -> 0 ->> 'outcome') <> (FALSE, 'too_many_open');
 
 -- test: an order that asks for something else than before is refused
 -- raises: SH203
@@ -520,5 +670,5 @@ SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
 INSERT INTO inventory.inventory_reservations (order_id, user_id, request, expires_at)
 VALUES ('00000000-0000-7000-8000-000000900001', 900001, '[]', now());
 SELECT inventory.take_at_once(
-    '00000000-0000-7000-8000-000000900001', '[{"product_id": 900001, "quantity": 11}]'
+    '00000000-0000-7000-8000-000000900001', ARRAY[900001], ARRAY[11]
 );

@@ -271,7 +271,7 @@ SELECT r.state FROM inventory.reserve_inventory(
 SELECT r.state FROM inventory.confirm_reservation('00000000-0000-7000-8000-000000900001') AS r;
 DELETE FROM inventory.inventory_reservations
 WHERE order_id = '00000000-0000-7000-8000-000000900001';
-SELECT to_jsonb(p) FROM inventory.inventory_reservation_parts AS p
+SELECT to_jsonb(p) FROM inventory.inventory_reservation_items AS p
 WHERE p.order_id = '00000000-0000-7000-8000-000000900001'
 UNION ALL
 SELECT '"no sale"' WHERE NOT EXISTS (SELECT FROM inventory.inventory_movements AS m
