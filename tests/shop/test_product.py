@@ -269,7 +269,7 @@ def test_a_role_cannot_reach_past_the_functions(pg_service: Factory, role: str) 
     connection = pg_service("product").connect(role)
     for statement in (
         "UPDATE product.product_offers SET price = 1",
-        "DELETE FROM product.product_ratings",
+        "DELETE FROM product.product_listings",
         "SELECT * FROM product.product_reviews",
         "TRUNCATE product.products",
         "SELECT product.decide_review(1, 1, 'approved')",
