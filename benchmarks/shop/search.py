@@ -248,7 +248,7 @@ def one(app: Connection, query: str, arguments: dict[str, Any]) -> Any:
 
 
 def p95(milliseconds: list[float]) -> float:
-    return statistics.quantiles(milliseconds, n=20)[18]
+    return statistics.quantiles(milliseconds, n=20, method="inclusive")[18]
 
 
 def span(matches: list[int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import time
 from collections.abc import Callable
@@ -305,6 +307,60 @@ def test_a_role_cannot_reach_past_the_functions(pg_service: Factory, role: str) 
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+def changed(cursor: str, place: int, value: Any) -> str:
+    """The cursor with another value in one place of it: version, sort, search, key, id."""
+    parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    parts[place] = value
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("sort", ["relevance", "price_ascending", "price_descending", "rating", "newest"])
+def test_a_cursor_that_was_changed_is_refused(pg_service: Factory, sort: str) -> None:
+    """Whatever stands in it: an error of ours, or a place in the same list."""
+    database = pg_service("product")
+    fill(database.connect("owner"))
+    app = database.connect()
+    arguments: dict[str, Any] = {"query": "lamp", "currency": "USD", "sort": sort, "limit": 3}
+    cursor = search(app, **arguments)["next_cursor"]
+    wrong = [(0, 2), (1, "x"), (2, "x"), (3, None), (3, "x"), (3, [1]), (3, {"a": 1}), (3, "9" * 30), (4, "x"), (4, None), (4, 1.5)]
+
+    assert len(search(app, cursor=changed(cursor, 4, 50), **arguments)["items"]) == 3
+    for place, value in wrong:
+        with pytest.raises(psycopg.Error) as refusal:
+            search(app, cursor=changed(cursor, place, value), **arguments)
+        assert (refusal.value.sqlstate, refusal.value.diag.constraint_name) == ("SH313", "search_cursor"), (place, value)
+    for text in ("", "a", "ab", "abc", "\u00e9", "W10", "e30", "bnVsbA", cursor[:-3]):
+        with pytest.raises(psycopg.Error) as refusal:
+            search(app, cursor=text, **arguments)
+        assert refusal.value.sqlstate == "SH313", text
+
+
+@pytest.mark.parametrize("trigrams", [False, True])
+def test_typing_errors_are_mended_with_and_without_trigrams(pg_service: Factory, trigrams: bool) -> None:
+    """The extension is used where it is there, and not needed."""
+    database = pg_service("product")
+    owner = database.connect("owner")
+    owner.execute(
+        """
+        INSERT INTO product.categories (path, slug, name) VALUES ('{}', 'audio', 'Audio');
+        INSERT INTO product.products (category_id, sku, name) VALUES (1, 'HP-1', 'Wireless headphones'), (1, 'HP-2', 'Headphone stand');
+        SELECT product.set_offer(id, 'USD', 100, 1, TRUE) FROM product.products;
+        SELECT product.refresh_search_words();
+        """
+    )
+    superuser = database.connect(None)
+    if trigrams:
+        if superuser.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchone() is None:
+            pytest.skip("this server has no pg_trgm")
+        superuser.execute("CREATE SCHEMA ext; GRANT USAGE ON SCHEMA ext TO PUBLIC; CREATE EXTENSION pg_trgm SCHEMA ext")
+    app = database.connect()
+
+    assert search(app, query="wirelss haedphones")["did_you_mean"] == "wireless headphones"
+    assert search(app, query="xyzzyx")["did_you_mean"] is None
+    # two errors in a word are within the reach of trigrams alone
+    assert search(app, query="wierlesss")["did_you_mean"] == ("wireless" if trigrams else None)
 
 
 def test_every_error_code_is_documented_and_tested() -> None:
