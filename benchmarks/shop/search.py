@@ -7,7 +7,7 @@ import itertools
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,16 +209,20 @@ def by_depth(app: Connection) -> None:
     at_most("the slowest page 500", worst, BOUND, " ms")
 
 
-def deep(app: Connection, arguments: dict[str, Any], numbers: tuple[int, ...]) -> Iterator[float]:
-    """Yield the median milliseconds of these pages, going from page to page."""
+def deep(app: Connection, arguments: dict[str, Any], numbers: tuple[int, ...]) -> list[float]:
+    """Return the median milliseconds of these pages, or of the last there is, going from page to page."""
+    medians: list[float] = []
     cursor = None
-    for number in itertools.count(1):
+    for number in range(1, max(numbers) + 1):
         spent, document = page(app, {**arguments, "cursor": cursor})
-        if number in numbers:
-            yield statistics.median([spent, *(page(app, {**arguments, "cursor": cursor})[0] for _ in range(4))])
+        is_last = document["next_cursor"] is None
+        if number in numbers or is_last:
+            again = [page(app, {**arguments, "cursor": cursor})[0] for _ in range(4)]
+            medians += [statistics.median([spent, *again])] * (len(numbers) - len(medians) if is_last else 1)
+        if is_last:
+            break
         cursor = document["next_cursor"]
-        if number == max(numbers) or cursor is None:
-            return
+    return medians
 
 
 def page(app: Connection, arguments: dict[str, Any]) -> tuple[float, dict[str, Any]]:

@@ -56,10 +56,14 @@ class Targets(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[environments.NAME.services.NAME]: where one service lives; `canary` and `jobs` are for many targets."""
+    """[environments.NAME.services.NAME]: where one service lives; `canary` and `jobs` are for many targets.
+
+    `replicas` are streaming copies of it, which `health` looks at too.
+    """
 
     url: str | None = None
     migrate_url: str | None = None
+    replicas: tuple[str, ...] = ()
     targets: Targets | None = None
     canary: Annotated[int, msgspec.Meta(ge=0)] = 1
     jobs: Annotated[int, msgspec.Meta(ge=1)] = 8
