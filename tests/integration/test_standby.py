@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from dbkit.errors import DbkitError
@@ -53,6 +55,19 @@ def test_a_standby_is_read_and_never_written(standby: Scratch) -> None:
     found = standby.run("--format", "json", "health")
     assert found.code in {0, 1}
     assert len(found.document["findings"]) > 20
+
+
+def test_health_looks_at_the_replicas_that_the_manifest_names(standby: Scratch) -> None:
+    """A replica that receives nothing looks caught up from the primary: it is asked itself."""
+    url = tomllib.loads((standby.root / "dbkit.toml").read_text(encoding="utf-8"))["environments"]["here"]["url"]
+    manifest = (standby.root / "dbkit.toml").read_text(encoding="utf-8")
+    standby.write("dbkit.toml", f'{manifest}\n[environments.here.services.main]\nreplicas = ["{url}"]\n')
+    with psycopg.connect(url.format(database=standby.database_name("main"), service="main")) as connection:
+        assert connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+
+    found = standby.run("--format", "json", "health")
+
+    assert {finding["service"] for finding in found.document["findings"]} == {"main", "main@replica1"}
 
 
 def test_a_read_only_database_is_read_and_never_written(scratch: Scratch) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 import pytest
 
-SORTS = ("relevance", "price_ascending", "price_descending", "rating", "newest")
 PRODUCTS = 137
 
 
@@ -69,55 +71,6 @@ def search(connection: psycopg.Connection[Any], **arguments: Any) -> dict[str, A
     return document
 
 
-def pages(connection: psycopg.Connection[Any], **arguments: Any) -> list[dict[str, Any]]:
-    """Every item of every page, in order."""
-    items: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        page = search(connection, cursor=cursor, **arguments)
-        items += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return items
-
-
-@pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("limit", [1, 10, 100])
-def test_pages_visit_every_product_once(pg_service: Factory, sort: str, limit: int) -> None:
-    """Ties or not, no page repeats or leaves out a product, and the order is the sort's."""
-    database = pg_service("product")
-    fill(database.connect("owner"))
-    items = pages(database.connect(), query="lamp", currency="USD", sort=sort, limit=limit)
-
-    ids = [item["id"] for item in items]
-    assert len(ids) == len(set(ids)) == PRODUCTS
-    keys = {
-        "price_ascending": lambda item: (item["price"], item["id"]),
-        "price_descending": lambda item: (-item["price"], -item["id"]),
-        "rating": lambda item: (-item["average_rating"], -item["id"]),
-    }
-    if sort in keys:
-        assert items == sorted(items, key=keys[sort])
-
-
-def test_pages_with_filters_visit_what_the_filters_let_through(pg_service: Factory) -> None:
-    """Tags and stock narrow every page, not the first one only."""
-    database = pg_service("product")
-    owner = database.connect("owner")
-    fill(owner)
-    items = pages(database.connect(), tags_all=["even"], is_in_stock=True, sort="newest", limit=7)
-    wanted = owner.execute(
-        """
-        SELECT p.id
-        FROM product.products AS p
-        INNER JOIN product.product_offers AS o ON p.id = o.product_id
-        WHERE p.tags @> '{even}' AND o.stock > 0
-        ORDER BY p.created_at DESC, p.id DESC
-        """
-    ).fetchall()
-    assert [item["id"] for item in items] == [row[0] for row in wanted]
-
-
 def test_a_page_goes_on_after_a_product_that_went(pg_service: Factory) -> None:
     """A cursor is a place in the order, and needs no row to be there."""
     database = pg_service("product")
@@ -131,29 +84,105 @@ def test_a_page_goes_on_after_a_product_that_went(pg_service: Factory) -> None:
     assert after["items"] == before["items"]
 
 
-def test_counts_are_capped(pg_service: Factory) -> None:
-    """Beyond the rule a count says so, and relevance ranks the most reviewed matches only."""
+def test_paths_are_right_whatever_moves_at_once(pg_service: Factory) -> None:
+    """Whatever eight connections move where, in the end every path is its parent's and its own id."""
+    database = pg_service("product")
+    owner = database.connect("owner")
+    owner.execute("INSERT INTO product.categories (path, slug, name) SELECT '{}', 'c-' || n, 'C ' || n FROM generate_series(1, 12) AS n")
+
+    def move(seed: int) -> int:
+        connection, refused = database.connect(), 0
+        for number in range(40):
+            child, parent = 1 + (seed * 7 + number * 5) % 12, 1 + (seed * 3 + number * 11) % 12
+            try:
+                connection.execute("UPDATE product.categories SET parent_id = %s WHERE id = %s", [parent, child])
+            except psycopg.Error as refusal:
+                if refusal.sqlstate != "SH300":
+                    raise
+                refused += 1
+        return refused
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(move, range(8))) > 0
+    wrong = owner.execute(
+        """
+        WITH RECURSIVE tree AS (
+            SELECT id, ARRAY[id] AS path FROM product.categories WHERE parent_id IS NULL
+            UNION ALL
+            SELECT c.id, t.path || c.id FROM tree AS t INNER JOIN product.categories AS c ON c.parent_id = t.id
+        )
+        SELECT c.id, c.path, t.path
+        FROM product.categories AS c
+        LEFT JOIN tree AS t ON c.id = t.id
+        WHERE c.path IS DISTINCT FROM t.path
+        """
+    ).fetchall()
+    assert wrong == []
+
+
+def test_listings_are_what_their_sources_say(pg_service: Factory) -> None:
+    """Offers, reviews, moves and deletions at once leave in product_listings what the other tables say, without a deadlock."""
     database = pg_service("product")
     owner = database.connect("owner")
     fill(owner)
-    owner.execute(
+
+    def offer(number: int) -> None:
+        connection = database.connect()
+        for step in range(50):
+            product = 1 + (number + step) % 8
+            row = connection.execute("SELECT version FROM product.product_offers WHERE product_id = %s", [product]).fetchone()
+            values = [product, 100 * step, step % 3, step % 5 > 0, row and row[0]]
+            with suppress(psycopg.errors.ForeignKeyViolation):
+                refused(connection, "SELECT product.set_offer(%s, 'USD', %s, %s, %s, %s)", values, "SH303")
+
+    def review(number: int) -> None:
+        connection = database.connect()
+        for step in range(50):
+            values = [100 + number, 1 + (number + step) % 8, 1 + step % 5, str(step)]
+            with suppress(psycopg.errors.ForeignKeyViolation):
+                row = connection.execute("SELECT * FROM product.submit_review(%s, %s, %s::smallint, %s, '')", values).fetchone()
+                if row:
+                    refused(connection, "SELECT product.approve_review(%s, %s)", [row[0], row[2]], "SH304")
+
+    def move(number: int) -> None:
+        connection = database.connect()
+        for step in range(50):
+            connection.execute("UPDATE product.products SET category_id = %s WHERE id = %s", [1 + step % 2, 1 + (number + step) % 8])
+
+    def delete(number: int) -> None:
+        time.sleep(0.2)
+        database.connect().execute("DELETE FROM product.products WHERE id = %s", [1 + number])
+
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(work, number) for number in range(2) for work in (offer, review, move, delete)]:
+            done.result()
+    wrong = owner.execute(
         """
-        CREATE OR REPLACE FUNCTION product.rules(
-            OUT maximum_page_size integer, OUT maximum_candidates integer,
-            OUT low_stock_threshold integer, OUT newest_reviews integer
-        )
-        RETURNS record LANGUAGE sql IMMUTABLE AS 'SELECT 100, 20, 10, 5'
+        SELECT l.*
+        FROM product.product_listings AS l
+        FULL JOIN product.products AS p ON l.product_id = p.id
+        LEFT JOIN product.product_offers AS o ON p.id = o.product_id
+        WHERE (l.category_id, l.created_at, l.currency, l.price, l.is_in_stock, l.is_active, l.review_count)
+            IS DISTINCT FROM (
+                p.category_id, p.created_at, o.currency, o.price, coalesce(o.stock > 0, FALSE), coalesce(o.is_active, FALSE),
+                (SELECT count(*)::integer FROM product.product_reviews AS v WHERE v.product_id = p.id AND v.state = 'approved')
+            )
         """
-    )
-    app = database.connect()
-    page = search(app, query="lamp", limit=100)
-    assert page["count"] == {"matches": 20, "is_capped": True}
-    assert len(page["items"]) == 20
-    assert page["next_cursor"] is None
+    ).fetchall()
+    assert wrong == []
+
+
+def refused(connection: psycopg.Connection[Any], statement: str, values: list[Any], code: str) -> None:
+    """Run a statement that may be refused with that code alone."""
+    try:
+        connection.execute(statement.encode(), values)
+    except psycopg.Error as refusal:
+        if refusal.sqlstate != code:
+            raise
 
 
 def test_a_search_reads_an_index_in_order(pg_service: Factory) -> None:
-    """A page of a sort by price is one index condition, and filters that are NULL leave no trace."""
+    """A page of a sort by price is one index condition, and filters that are NULL leave no trace, nor does products."""
     database = pg_service("product")
     owner = database.connect("owner")
     fill(owner)
@@ -166,20 +195,20 @@ def test_a_search_reads_an_index_in_order(pg_service: Factory) -> None:
             for row in owner.execute(
                 """
                 EXPLAIN (COSTS OFF)
-                SELECT m.offered_product_id, m.price
+                SELECT m.product_id, m.price
                 FROM product.search_matches(
                     ROW(NULL, NULL, 'USD', NULL, NULL, NULL, NULL, NULL, NULL)::product.search_filters
                 ) AS m
-                WHERE (m.price, m.offered_product_id) > (100, 5)
-                ORDER BY m.price, m.offered_product_id
+                WHERE (m.price, m.product_id) > (100, 5)
+                ORDER BY m.price, m.product_id
                 LIMIT 20
                 """
             )
         )
     assert "Function Scan" not in plan
-    assert "product_offers_currency_price_product_id_idx" in plan
+    assert "product_listings_price_idx" in plan
     assert "ROW(price, product_id) > ROW(" in plan
-    assert "search_vector" not in plan
+    assert "products_pkey" not in plan
     assert "Sort" not in plan
 
 
@@ -269,7 +298,7 @@ def test_a_role_cannot_reach_past_the_functions(pg_service: Factory, role: str) 
     connection = pg_service("product").connect(role)
     for statement in (
         "UPDATE product.product_offers SET price = 1",
-        "DELETE FROM product.product_ratings",
+        "DELETE FROM product.product_listings",
         "SELECT * FROM product.product_reviews",
         "TRUNCATE product.products",
         "SELECT product.decide_review(1, 1, 'approved')",
@@ -278,6 +307,60 @@ def test_a_role_cannot_reach_past_the_functions(pg_service: Factory, role: str) 
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+def changed(cursor: str, place: int, value: Any) -> str:
+    """The cursor with another value in one place of it: version, sort, search, key, id."""
+    parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    parts[place] = value
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("sort", ["relevance", "price_ascending", "price_descending", "rating", "newest"])
+def test_a_cursor_that_was_changed_is_refused(pg_service: Factory, sort: str) -> None:
+    """Whatever stands in it: an error of ours, or a place in the same list."""
+    database = pg_service("product")
+    fill(database.connect("owner"))
+    app = database.connect()
+    arguments: dict[str, Any] = {"query": "lamp", "currency": "USD", "sort": sort, "limit": 3}
+    cursor = search(app, **arguments)["next_cursor"]
+    wrong = [(0, 2), (1, "x"), (2, "x"), (3, None), (3, "x"), (3, [1]), (3, {"a": 1}), (3, "9" * 30), (4, "x"), (4, None), (4, 1.5)]
+
+    assert len(search(app, cursor=changed(cursor, 4, 50), **arguments)["items"]) == 3
+    for place, value in wrong:
+        with pytest.raises(psycopg.Error) as refusal:
+            search(app, cursor=changed(cursor, place, value), **arguments)
+        assert (refusal.value.sqlstate, refusal.value.diag.constraint_name) == ("SH313", "search_cursor"), (place, value)
+    for text in ("", "a", "ab", "abc", "\u00e9", "W10", "e30", "bnVsbA", cursor[:-3]):
+        with pytest.raises(psycopg.Error) as refusal:
+            search(app, cursor=text, **arguments)
+        assert refusal.value.sqlstate == "SH313", text
+
+
+@pytest.mark.parametrize("trigrams", [False, True])
+def test_typing_errors_are_mended_with_and_without_trigrams(pg_service: Factory, trigrams: bool) -> None:
+    """The extension is used where it is there, and not needed."""
+    database = pg_service("product")
+    owner = database.connect("owner")
+    owner.execute(
+        """
+        INSERT INTO product.categories (path, slug, name) VALUES ('{}', 'audio', 'Audio');
+        INSERT INTO product.products (category_id, sku, name) VALUES (1, 'HP-1', 'Wireless headphones'), (1, 'HP-2', 'Headphone stand');
+        SELECT product.set_offer(id, 'USD', 100, 1, TRUE) FROM product.products;
+        SELECT product.refresh_search_words();
+        """
+    )
+    superuser = database.connect(None)
+    if trigrams:
+        if superuser.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchone() is None:
+            pytest.skip("this server has no pg_trgm")
+        superuser.execute("CREATE SCHEMA ext; GRANT USAGE ON SCHEMA ext TO PUBLIC; CREATE EXTENSION pg_trgm SCHEMA ext")
+    app = database.connect()
+
+    assert search(app, query="wirelss haedphones")["did_you_mean"] == "wireless headphones"
+    assert search(app, query="xyzzyx")["did_you_mean"] is None
+    # two errors in a word are within the reach of trigrams alone
+    assert search(app, query="wierlesss")["did_you_mean"] == ("wireless" if trigrams else None)
 
 
 def test_every_error_code_is_documented_and_tested() -> None:

@@ -27,7 +27,8 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None, *, nag
     """Run every health check, worst first, with why it matters and what to do.
 
     Works on any PostgreSQL 15+ or Redis 6.2+, primary or standby, whether dbkit migrated it or
-    not. What a missing privilege hides is `unknown`, never ok.
+    not. The replicas that the manifest names are looked at too, as SERVICE@replica1 and so on.
+    What a missing privilege hides is `unknown`, never ok.
 
     \b
     Example:  dbkit health --url postgresql://monitor@db.example:5432/shop
@@ -67,7 +68,11 @@ def _places(call: Invocation, services: tuple[str, ...], url: str | None) -> Ite
     if url and not services:
         yield [_anywhere(url)]
         return
-    with call.reach(services, url) as places:
+    from dbkit.project.target import replicas
+
+    chosen = call.targets(services, url)
+    copies = [] if url else [copy for target in chosen for copy in replicas(target)]
+    with call.hold([*chosen, *copies]) as places:
         yield places
 
 

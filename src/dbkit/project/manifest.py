@@ -62,11 +62,12 @@ class Targets(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[environments.NAME.services.NAME]: where one service lives; `canary` and `jobs` are for many targets.
 
-    `scale` says who spreads the schemas of `targets` over machines.
+    `scale` says who spreads the schemas of `targets` over machines, `replicas` are streaming copies, which `health` looks at too.
     """
 
     url: str | None = None
     migrate_url: str | None = None
+    replicas: tuple[str, ...] = ()
     targets: Targets | None = None
     scale: Literal["citus"] | None = None
     canary: Annotated[int, msgspec.Meta(ge=0)] = 1

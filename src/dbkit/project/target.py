@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shlex
@@ -129,6 +130,22 @@ def _target(project: Project, name: str, settings: Environment, service: str, ur
         migrate_url=resolve(migrate, project.root, service, database) if migrate else None,
         fleet=endpoint if many else None,
     )
+
+
+def replicas(target: Target) -> list[Target]:
+    """Return the streaming copies of the target that the manifest names: SERVICE@replica1, and so on."""
+    endpoint = target.settings.services.get(target.service)
+    project, service = target.project, target.service
+    return [
+        dataclasses.replace(
+            target,
+            url=resolve(value, project.root, service, target.database),
+            migrate_url=None,
+            fleet=None,
+            member=f"replica{number}",
+        )
+        for number, value in enumerate(endpoint.replicas if endpoint else (), 1)
+    ]
 
 
 def resolve(value: str, root: Path, service: str, database: str) -> str:

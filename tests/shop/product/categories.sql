@@ -57,6 +57,6 @@ INSERT INTO product.products (category_id, sku, name)
 SELECT id, 'GAME-1', 'A game' FROM made;
 SELECT 'no ratings row' WHERE NOT EXISTS (
     SELECT FROM product.products AS p
-    INNER JOIN product.product_ratings AS r ON p.id = r.product_id
+    INNER JOIN product.product_listings AS r ON p.id = r.product_id
     WHERE p.sku = 'GAME-1' AND r.review_count = 0
 );

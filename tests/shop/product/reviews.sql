@@ -1,6 +1,6 @@
 -- test: the histogram of every product is what its approved reviews say
 SELECT r.*
-FROM product.product_ratings AS r
+FROM product.product_listings AS r
 WHERE (r.stars_1, r.stars_2, r.stars_3, r.stars_4, r.stars_5) <> (
     SELECT
         count(*) FILTER (WHERE v.rating = 1), count(*) FILTER (WHERE v.rating = 2),
@@ -81,12 +81,12 @@ SELECT product.submit_review(908, 987654, 5::smallint, 'Great', 'Great.');
 
 -- test: a deleted review is counted down
 DELETE FROM product.product_reviews WHERE product_id = 1;
-SELECT * FROM product.product_ratings WHERE product_id = 1 AND review_count <> 0;
+SELECT * FROM product.product_listings WHERE product_id = 1 AND review_count <> 0;
 
 -- test: erasing a person takes the reviews and their stars
 SELECT ops.erase_personal_data('1');
 SELECT r.product_id
-FROM product.product_ratings AS r
+FROM product.product_listings AS r
 WHERE r.review_count <> (
     SELECT count(*) FROM product.product_reviews AS v
     WHERE v.product_id = r.product_id AND v.state = 'approved'
