@@ -1,8 +1,8 @@
 WITH picked AS MATERIALIZED (
     SELECT d.event_id
     FROM public.plain_deliveries AS d
-    WHERE d.consumer = 't' AND d.run_at <= now()
-    ORDER BY d.priority, d.run_at
+    WHERE d.consumer = 't' AND d.run_at <= now() AND d.died_at IS NULL
+    ORDER BY d.priority, d.run_at, d.key_seq
     LIMIT :batch
     FOR UPDATE SKIP LOCKED
 ),

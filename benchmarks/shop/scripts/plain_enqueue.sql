@@ -5,5 +5,5 @@ WITH written AS (
     RETURNING id, created_at
 )
 
-INSERT INTO public.plain_deliveries (consumer, event_id, event_created_at, priority, run_at)
-SELECT 't', w.id, w.created_at, 5, w.created_at FROM written AS w
+INSERT INTO public.plain_deliveries (consumer, event_id, event_created_at, key_seq, priority, run_at, is_waiting)
+SELECT 't', w.id, w.created_at, 0, 5, w.created_at, FALSE FROM written AS w
