@@ -51,7 +51,7 @@ STATEMENTS = st.tuples(HEADS, QUOTES, BODIES, TAILS, LANGUAGES).map(
 )
 
 
-@settings(max_examples=3000)
+@settings(max_examples=500)
 @given(st.lists(STATEMENTS, max_size=4))
 def test_any_body(statements: list[str]) -> None:
     agree("\n".join(statements))

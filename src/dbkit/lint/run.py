@@ -17,6 +17,7 @@ from dbkit.lint.rules import rules
 from dbkit.lint.selection import Selection
 from dbkit.project.manifest import Project
 from dbkit.source.lexer import ScriptSyntaxError
+from dbkit.source.script import LARGE
 
 SQUAWK_URL = "https://squawkhq.com/docs/{}"
 SQLFLUFF_URL = "https://docs.sqlfluff.com/en/stable/reference/rules.html#rule-{}"
@@ -74,7 +75,7 @@ class _Run:
         self.tell("rules")
         found += [*self._rules(), *self._lua(), *self._safety(major)]
         self.tell(f"{len(styled)} texts: style")
-        found += self._style(styled, styling)
+        found += [*self._style(styled, styling), *self._unstyled()]
         findings = self._suppressed({_identity(finding): finding for finding in reversed(found)}.values())
         files = {piece.path for piece in self.pieces if self.project.root in piece.path.parents} | set(self.lua)
         ours = rules()
@@ -173,6 +174,13 @@ class _Run:
                 level: Level = "info" if hit.code == "PRS" else "warning"
                 url = SQLFLUFF_URL.format(hit.code)
                 yield self._at(place, hit.code, level, style.message(hit, place), "style", url=url)
+
+    def _unstyled(self) -> Iterator[Finding]:
+        """Say of each file that is too large for it that its style was not looked at."""
+        for piece in self.pieces:
+            if piece.script.is_large:
+                hit = Hit(1, f"the file is above {LARGE >> 20} MB: its style was not looked at")
+                yield from self._finding(piece, hit, "large_file", "info", "style", None)
 
     # From the rendering to the file
 

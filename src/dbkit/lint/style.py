@@ -41,11 +41,11 @@ def representatives(project: Project, pieces: Iterable[Piece]) -> list[Piece]:
     """Return one rendering of each file for all that differ in a service's names alone: the longest.
 
     A shared template is rendered by every service; its style is the same each time, but for lines that long names make long.
-    A baseline has no style of its author's: pg_dump wrote it.
+    A baseline has no style of its author's: pg_dump wrote it. A large file's is not looked at.
     """
     chosen: dict[tuple[Path, str], Piece] = {}
     for piece in pieces:
-        if piece.migration and piece.migration.squashes:
+        if piece.script.is_large or (piece.migration and piece.migration.squashes):
             continue
         key = (piece.path, _shape(project, piece))
         if key not in chosen or len(piece.script.text) > len(chosen[key].script.text):

@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
+from dbkit.source import lexer
+
 if TYPE_CHECKING:
     from dbkit.source.blocks import Block
+
+SHORT = 1 << 18  # characters; all tokens of a longer one are not held at once
 
 
 def text_hash(text: str) -> str:
@@ -33,19 +37,20 @@ def token_hash(text: str) -> str:
     DO block in sql or plpgsql is taken token by token as well, its delimiter left out. Any other dollar-quoted text is data.
     A text that does not scan is taken as it is.
     """
+    if len(text) < SHORT and not lexer.may_copy(text) and (tokens := _simple_tokens(text.encode())):
+        return hashlib.sha256(b"\x00".join([*tokens, b""])).hexdigest()
     return hash_blocks(lambda: [text])
 
 
 def hash_blocks(chunks: Callable[[], Iterable[str]]) -> str:
     """Return the token hash of a text that comes in pieces."""
     from dbkit.source.blocks import blocks
-    from dbkit.source.lexer import ScriptSyntaxError
 
     tokens = Tokens()
     try:
         for block in blocks(chunks()):
             tokens.add(block)
-    except ScriptSyntaxError:
+    except lexer.ScriptSyntaxError:
         tokens.scans = False
     return tokens.hexdigest() if tokens.scans else hash_chunks(chain(["\x00"], chunks()))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
 from dbkit.source import templates
-from dbkit.source.checksum import hash_blocks, hash_chunks, text_hash
+from dbkit.source.checksum import hash_blocks, hash_chunks, text_hash, token_hash
 from dbkit.source.templates import Origin
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Script:
     @cached_property
     def checksum(self) -> str:
         """The hash of the text's tokens."""
-        return hash_blocks(self.chunks)
+        return token_hash(self.rendered) if self.rendered is not None else hash_blocks(self.chunks)
 
     @cached_property
     def origins(self) -> list[Origin]:

@@ -75,7 +75,11 @@ def read_source(path: Path) -> str:
 
     Raises ConfigurationError for bytes that are not UTF-8, and for NUL.
     """
-    data = b"".join(_bytes(path, -1))
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 half the time of Path.read_bytes
+            data = file.read()
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
     if not (b"\r" in data or b"\x00" in data or data.startswith(codecs.BOM_UTF8)):
         with suppress(UnicodeDecodeError):
             return data.decode()
@@ -113,8 +117,12 @@ def _bytes(path: Path, size: int) -> Iterator[bytes]:
             while data := file.read(size):
                 yield data
     except OSError as exc:
-        raise ConfigurationError(f"can't read {path}: {exc.strerror}") from exc
+        raise _unreadable(path, exc) from exc
     yield b""
+
+
+def _unreadable(path: Path, exc: OSError) -> ConfigurationError:
+    return ConfigurationError(f"can't read {path}: {exc.strerror}")
 
 
 def identifier(value: str) -> str:

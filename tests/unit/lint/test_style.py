@@ -39,6 +39,19 @@ def test_the_projects_own_settings_win(files: Files) -> None:
     assert styled(files) == []
 
 
+def test_the_style_of_a_large_file_is_not_looked_at_and_that_is_said(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else of it is."""
+    monkeypatch.setattr("dbkit.source.script.LARGE", 1000)
+    files.put("seeds/main/a.sql", "select 1;\n" * 200 + "SELECT (;\n")
+    files.put("seeds/main/b.sql", "select 1;\n")
+
+    found = {(f.path, f.rule, f.level) for f in files.lint().findings}
+
+    assert ("seeds/main/a.sql", "large_file", "info") in found
+    assert {rule for path, rule, _ in found if path == "seeds/main/a.sql"} == {"large_file", "syntax"}
+    assert ("seeds/main/b.sql", "CP01", "warning") in found
+
+
 def test_noqa_has_no_effect(files: Files) -> None:
     files.put("schemas/main/v.sql", "CREATE VIEW app.v AS\nselect a.x -- noqa\nFROM app.a AS a;\n")
     assert styled(files) == [("CP01", 2, 1)]
