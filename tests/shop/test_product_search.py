@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -247,6 +248,24 @@ def test_frequent_and_rare_words_are_found_by_every_sort(shop: Connection, sort:
     for word, category in product((*WORDS, None), (None, 1, 2)):
         search = NOTHING | {"query": word and one(word), "category_id": category, "is_in_stock": False, "sort": sort, "limit": 10}
         assert_whole(shop, possible(search), writes=False, seed=0)
+
+
+def test_facets_are_counted_over_all_matches_or_enough_of_them(shop: Connection) -> None:
+    """Of few matches exactly, of many at least as many as the rule says."""
+    exact = 0
+    for word, category in product((*WORDS, None), (None, 1, 2, 99)):
+        search = NOTHING | {"query": word and one(word), "category_id": category, "is_in_stock": False, "sort": None, "limit": 1}
+        wanted = [found for found in products(shop) if matches(found, search)]
+        facets = next(pages(shop, {**search, "with_facets": True}, lambda: None))["facets"]
+        counted = {facet: {row["value"]: row["products"] for row in rows} for facet, rows in facets.items()}
+        total = sum(counted.get("is_in_stock", {}).values())
+
+        assert min(len(wanted), 5) <= total <= len(wanted)
+        if total == len(wanted):
+            exact += 1
+            assert counted.get("tags", {}) == Counter(tag for found in wanted for tag in found.tags)
+            assert counted.get("categories", {}) == Counter(str(found.category_path[-1]) for found in wanted)
+    assert 0 < exact < 28
 
 
 def assert_whole(shop: Connection, search: dict[str, Any], *, writes: bool, seed: int) -> None:
