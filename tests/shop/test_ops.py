@@ -135,6 +135,18 @@ def test_an_id_from_outside_is_recent_only_if_version_7_and_within_a_day(
     assert not is_recent(None)
 
 
+def test_an_index_of_ids_is_smaller_than_one_of_random_uuids(owner: psycopg.Connection) -> None:
+    """In order of making they fill its pages; a prefix of whole milliseconds would make it larger than random ones do."""
+    sizes = []
+    for made in ("ops.new_id()", "gen_random_uuid()"):
+        owner.execute("CREATE TABLE product.made (id uuid)")
+        owner.execute("CREATE INDEX made_idx ON product.made (id)")
+        owner.execute(f"INSERT INTO product.made SELECT {made} FROM generate_series(1, 50000)")
+        sizes.append(value(owner, "SELECT pg_relation_size('product.made_idx')"))
+        owner.execute("DROP TABLE product.made")
+    assert sizes[0] < 0.9 * sizes[1]
+
+
 def test_the_app_can_make_ids(database: Database) -> None:
     assert value(database.connect("app"), "SELECT ops.is_recent_id(ops.new_id())")
 

@@ -85,7 +85,6 @@ ORDER = {
 }
 WORK = {"claim_outbox_events", "complete_outbox_events", "extend_outbox_lease", "fail_outbox_event", "read_outbox_log"}
 OPERATE = {
-    "drop_outbox_partition",
     "register_outbox_consumer",
     "requeue_dead_letters",
     "skip_blocked_event",

@@ -62,8 +62,8 @@ def command(call: Invocation, services: tuple[str, ...], archive: Path | None, u
 
 
 def _show(call: Invocation, place: Database, plan: Plan) -> None:
-    for table, months in plan.missing:
-        call.output.event(place.name, "pending", table, note=f"{months} months to make")
+    for table in plan.missing:
+        call.output.event(place.name, "pending", table, note="months to make")
     for leaving in plan.leaving:
         call.output.event(place.name, "pending", leaving.partition, note=f"{leaving.state}, past its retention")
 

@@ -23,14 +23,13 @@ from dbkit.postgres.queries import sql
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg.sql import Composed
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 T = TypeVar("T")
 # milliseconds, a try after the other: who writes waits behind us that long at most. Always less than the server's usual
 # deadlock_timeout of 1 s: the server locks what references a table in an order of its own, and it is we who must give up
-LOCK_TIMEOUTS = (100, 200, 400, *[800] * 40)
+LOCK_TIMEOUTS = (100, 200, 400, *[800] * 20)
 # lock_not_available, deadlock_detected: somebody else was first
 BUSY = {"55P03", "40P01"}
 WRITE_DOWN = """
@@ -54,9 +53,9 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What there is to do: (table, months that are missing), and what leaves, in that order."""
+    """What there is to do: the tables that lack a month, and what leaves, in that order."""
 
-    missing: list[tuple[str, int]]
+    missing: list[str]
     leaving: list[Leaving]
 
 
@@ -72,11 +71,8 @@ class Done:
 def plan_partitions(database: Database) -> Plan:
     """Ask the installed `ops` functions; nothing is changed."""
     with _open(database) as connection:
-        missing = connection.execute(
-            "SELECT a.table_name::text, count(*)::int FROM ops.partitions_ahead() AS a"
-            " CROSS JOIN LATERAL ops.missing_months(a.table_name, 4) AS m WHERE m.months_ahead >= 0 GROUP BY 1 ORDER BY 1"
-        ).fetchall()
-        return Plan([(row[0], row[1]) for row in missing], _leaving(connection))
+        missing = connection.execute(sql("tables_without_months").encode()).fetchall()
+        return Plan([table for table, *_ in missing], _leaving(connection))
 
 
 def keep_partitions(database: Database, done: Callable[[Done], None], archive: Path | None = None) -> list[Done]:
@@ -117,46 +113,75 @@ def _leaving(connection: Connection) -> list[Leaving]:
 
 
 def _make(connection: Connection) -> list[Done]:
-    """Make each table's months in a transaction of its own: the tables that it references are locked no longer than that."""
+    """Make each table's months in a transaction of its own."""
     made = []
-    for (table,) in connection.execute("SELECT table_name::text FROM ops.partitions_ahead() ORDER BY table_name::oid").fetchall():
-        row = _insist(
-            connection, partial(connection.execute, "SELECT ops.create_partitions(%s::regclass)", [table]), f"make months of {table}"
-        ).fetchone()
-        if row and row[0]:
-            made.append(Done("made", table, f"{row[0]} months"))
+    for table, *name in connection.execute(sql("tables_without_months").encode()).fetchall():
+        months = _insist(connection, partial(_make_months, connection, table, name), f"make months of {table}")
+        if months:
+            made.append(Done("made", table, f"{months} months"))
     return made
+
+
+def _make_months(connection: Connection, table: str, name: list[str]) -> int:
+    """Make a table's months; of one that others reference, the writers are stopped at the door first.
+
+    Attaching locks the others too, in no order: a writer who is between two of them would deadlock with that.
+    """
+    from psycopg.sql import SQL, Identifier
+
+    with connection.transaction():
+        if _is_referenced(connection, table):
+            connection.execute(SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE").format(Identifier(*name)))
+        row = connection.execute("SELECT ops.create_partitions(%s::regclass)", [table]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _is_referenced(connection: Connection, table: str) -> bool:
+    found = connection.execute("SELECT FROM pg_constraint WHERE confrelid = %s::regclass AND contype = 'f'", [table])
+    return found.fetchone() is not None
 
 
 def _take_off(connection: Connection, leaving: Leaving, folder: Path | None) -> None:
     """Go on from where the partition is: released, written down, detached, archived, dropped."""
-    from psycopg.sql import SQL, Identifier
+    from psycopg.sql import Identifier
 
     partition = Identifier(*_parts(connection, leaving.partition))
     archive = folder.resolve() / f"{leaving.partition}.copy.gz" if folder else Path(leaving.archive) if leaving.archive else None
-    if leaving.release:
-        release = SQL("SELECT {}(%s, %s)").format(Identifier(*_parts(connection, leaving.release)))
-        _insist(connection, lambda: connection.execute(release, [leaving.starts_at, leaving.ends_at]), f"release {leaving.partition}")
+    _insist(connection, lambda: _release(connection, leaving), f"release {leaving.partition}")
     connection.execute(
         WRITE_DOWN, [leaving.partition, leaving.table, leaving.starts_at, leaving.ends_at, str(archive) if archive else None]
     )
     if leaving.state != "detached":
-        detach = SQL("ALTER TABLE {} DETACH PARTITION {} ").format(Identifier(*_parts(connection, leaving.table)), partition)
-        _insist(connection, lambda: _detach(connection, leaving, detach), f"detach {leaving.partition}")
+        table = _parts(connection, leaving.table)
+        _insist(connection, lambda: _detach(connection, leaving, table, partition), f"detach {leaving.partition}")
     if archive:
         _archive(connection, partition, archive)
     _insist(connection, lambda: _drop(connection, leaving, partition), f"drop {leaving.partition}")
 
 
-def _detach(connection: Connection, leaving: Leaving, detach: Composed) -> None:
-    """DETACH CONCURRENTLY commits in the middle: a try that was cut off there is finished, not begun again."""
-    from psycopg.sql import SQL
+def _release(connection: Connection, leaving: Leaving) -> None:
+    """Ask whether the month may go; asked once more when it is detached, since then nothing new can point into it."""
+    from psycopg.sql import SQL, Identifier
+
+    if leaving.release:
+        release = SQL("SELECT {}(%s, %s)").format(Identifier(*_parts(connection, leaving.release)))
+        connection.execute(release, [leaving.starts_at, leaving.ends_at])
+
+
+def _detach(connection: Connection, leaving: Leaving, table: list[str], partition: Any) -> None:
+    """Detach concurrently, or finish what a try before began: it commits in the middle.
+
+    A table that others reference is stopped at the door instead, for a moment. Its other half locks the others, in no order,
+    and would deadlock with their writers; it can't wait behind a lock of ours, since it waits for old snapshots itself.
+    """
+    from psycopg.sql import SQL, Identifier
 
     pending = connection.execute(
         "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s)", [leaving.partition]
     ).fetchone()
     if pending:
-        connection.execute(detach + SQL("FINALIZE" if pending[0] else "CONCURRENTLY"))
+        how = "FINALIZE" if pending[0] else "" if _is_referenced(connection, leaving.table) else "CONCURRENTLY"
+        connection.execute(SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(Identifier(*table), partition, SQL(how)))
 
 
 def _archive(connection: Connection, partition: Any, path: Path) -> None:
@@ -184,6 +209,7 @@ def _drop(connection: Connection, leaving: Leaving, partition: Any) -> None:
     with connection.transaction():
         for (name,) in connection.execute(sql("referenced_tables").encode(), [leaving.partition]).fetchall():
             connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(*name)))
+        _release(connection, leaving)
         connection.execute(SQL("DROP TABLE {}").format(partition))
         connection.execute("UPDATE ops.partition_exits SET dropped_at = now() WHERE partition_name = %s", [leaving.partition])
 
@@ -205,5 +231,5 @@ def _insist(connection: Connection, step: Callable[[], T], doing: str) -> T:
         except psycopg.Error as exc:
             if exc.sqlstate not in BUSY or attempt == len(LOCK_TIMEOUTS):
                 raise server_error(exc, doing=doing) from exc
-        time.sleep(random.uniform(0.5, 1.0) * patience / 1000)  # noqa: S311 jitter
+        time.sleep(random.uniform(0.5, 1.0) * min(patience * attempt, 5000) / 1000)  # noqa: S311 jitter
     raise AssertionError

@@ -298,3 +298,10 @@ SELECT orders.unregister_outbox_consumer('t');
 SELECT d.consumer FROM orders.outbox_deliveries AS d WHERE d.consumer = 't'
 UNION ALL
 SELECT c.name FROM orders.outbox_consumers AS c WHERE c.name = 't';
+
+-- test: a month with an open delivery is not released
+-- raises: SH406
+SELECT orders.register_outbox_consumer('held');
+INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key)
+VALUES ('order', '1', 'order.created', '{}', '1');
+SELECT orders.release_outbox_month(now() - interval '1 day', now() + interval '1 day');
