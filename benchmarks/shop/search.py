@@ -27,7 +27,7 @@ BOUND = 100  # milliseconds of the 95th percentile
 # what people write, a filter each
 NAIVE = {
     "query": "p.search_vector @@ websearch_to_tsquery('english', %(query)s)",
-    "category_id": "p.category_id = ANY(product.subtree_category_ids(%(category_id)s))",
+    "category_id": "p.category_id IN (SELECT c.id FROM product.categories AS c WHERE %(category_id)s = ANY(c.path))",
     "currency": "l.currency = %(currency)s",
     "minimum_price": "l.price >= %(minimum_price)s",
     "maximum_price": "l.price <= %(maximum_price)s",
