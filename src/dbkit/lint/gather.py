@@ -12,7 +12,7 @@ from dbkit.lint.finding import Kind
 from dbkit.lint.parsed import Sql
 from dbkit.project.manifest import Project
 from dbkit.project.reference import shared_folders
-from dbkit.source import files, templates
+from dbkit.source import files, repeatables, templates
 from dbkit.source.files import Migration
 from dbkit.source.script import Script
 
@@ -80,11 +80,11 @@ def _migrations(project: Project, service: str) -> list[Piece]:
 
 
 def _routines(project: Project, service: str) -> list[Piece]:
-    return [_piece(project, "repeatable", service, routine.script) for routine in files.load_routines(project, service)]
+    return [_piece(project, "repeatable", service, routine.script) for routine in repeatables.load_routines(project, service)]
 
 
 def _seeds(project: Project, service: str) -> list[Piece]:
-    return [_piece(project, "seed", service, script) for script in files.load_seeds(project, service)]
+    return [_piece(project, "seed", service, script) for script in repeatables.load_seeds(project, service)]
 
 
 def _checks(project: Project, service: str) -> list[Piece]:
