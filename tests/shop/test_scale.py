@@ -21,7 +21,7 @@ from dbkit.postgres.roles import prepare_cluster
 from dbkit.project.manifest import Endpoint, Targets
 from dbkit.project.target import Target
 from dbkit.prove import load_sql_tests, run_sql_test
-from dbkit.source.files import load_routines
+from dbkit.source.repeatables import load_routines
 from dbkit.testing.plugin import replace_struct, server_settings
 
 if TYPE_CHECKING:

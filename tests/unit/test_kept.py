@@ -10,7 +10,8 @@ import pytest
 
 from dbkit.errors import ConfigurationError
 from dbkit.project.manifest import find_project
-from dbkit.source.files import load_migrations, load_routines
+from dbkit.source.files import load_migrations
+from dbkit.source.repeatables import load_routines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +39,9 @@ def rendered(root: Path) -> str:
     """Return all texts, as a process of its own renders them: Jinja keeps what it compiled for the life of one."""
     code = (
         "import sys; from pathlib import Path; from dbkit.project.manifest import find_project as f; import dbkit.source.files as s\n"
+        "import dbkit.source.repeatables as r\n"
         "p = f(Path(sys.argv[1]))\n"
-        "print([x.script.text for x in [*s.load_migrations(p, 'main'), *s.load_routines(p, 'main')]], 'jinja2' in sys.modules)"
+        "print([x.script.text for x in [*s.load_migrations(p, 'main'), *r.load_routines(p, 'main')]], 'jinja2' in sys.modules)"
     )
     return subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True).stdout
 

@@ -9,7 +9,8 @@ import pytest
 from dbkit.errors import ConfigurationError
 from dbkit.project.manifest import Project, find_project
 from dbkit.routines.order import deployment_order
-from dbkit.source.files import Migration, load_migrations, load_routines
+from dbkit.source.files import Migration, load_migrations
+from dbkit.source.repeatables import load_routines
 
 MANIFEST = """
 [project]

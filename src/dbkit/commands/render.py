@@ -53,7 +53,8 @@ def _rendered(project: Project, service: str) -> dict[Path, str]:
         return {
             Path(service) / "scripts" / f"{script.name}.lua": script.source(FUNCTIONS_SINCE) for script in load_scripts(project, service)
         }
-    from dbkit.source.files import load_migrations, load_routines
+    from dbkit.source.files import load_migrations
+    from dbkit.source.repeatables import load_routines
 
     files: dict[Path, str] = {}
     for migration in load_migrations(project, service):

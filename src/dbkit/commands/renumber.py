@@ -46,7 +46,7 @@ def command(call: Invocation, service: str, names: tuple[str, ...], base: str | 
 
 def _applied(call: Invocation, service: str) -> set[str] | None:
     """Return the names that the target's journal says are applied; None, with a note, where it can't be asked."""
-    from dbkit.migrate.plan import IS_APPLIED
+    from dbkit.migrate.applied import IS_APPLIED
     from dbkit.postgres import journal
 
     try:

@@ -13,7 +13,7 @@ from dbkit.lint.parsed import Sql
 from dbkit.project.manifest import Project
 from dbkit.project.reference import shared_folders
 from dbkit.redis.scripts import library_folder
-from dbkit.source import files, templates
+from dbkit.source import files, repeatables, templates
 from dbkit.source.files import Migration
 from dbkit.source.script import Script
 
@@ -82,11 +82,11 @@ def _migrations(project: Project, service: str) -> list[Piece]:
 
 
 def _routines(project: Project, service: str) -> list[Piece]:
-    return [_piece(project, "repeatable", service, routine.script) for routine in files.load_routines(project, service)]
+    return [_piece(project, "repeatable", service, routine.script) for routine in repeatables.load_routines(project, service)]
 
 
 def _seeds(project: Project, service: str) -> list[Piece]:
-    return [_piece(project, "seed", service, script) for script in files.load_seeds(project, service)]
+    return [_piece(project, "seed", service, script) for script in repeatables.load_seeds(project, service)]
 
 
 def _checks(project: Project, service: str) -> list[Piece]:

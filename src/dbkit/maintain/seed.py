@@ -6,7 +6,7 @@ from dbkit.errors import DbkitError
 from dbkit.postgres import journal
 from dbkit.postgres.connect import SESSION, Database, authority
 from dbkit.postgres.script import ScriptError, explain, send
-from dbkit.source.files import load_seeds
+from dbkit.source.repeatables import load_seeds
 
 
 def seed(database: Database) -> list[str]:

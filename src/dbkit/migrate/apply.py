@@ -27,7 +27,7 @@ from dbkit.source.checksum import token_hash
 if TYPE_CHECKING:
     import psycopg
 
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
 
 
 def begin(work: Engine, plan: Plan, *, orphans: bool, overwrite: bool) -> Execution:

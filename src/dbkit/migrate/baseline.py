@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
+from dbkit.migrate.applied import is_applied
 from dbkit.migrate.check import check
 from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare
-from dbkit.migrate.plan import find, is_applied
+from dbkit.migrate.plan import find
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import authority, open_watcher, refuse_read_only

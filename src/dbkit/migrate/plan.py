@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError
+from dbkit.migrate.applied import IS_APPLIED, accounted_for, is_applied, is_recognised, refuse_part_of_a_baseline
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines.definitions import touched
 from dbkit.routines.plan import RoutinePlan, plan_routines
-from dbkit.source.files import Migration, Routine, gaps, load_migrations, load_routines
+from dbkit.source.files import Migration, gaps, load_migrations
+from dbkit.source.repeatables import Routine, load_routines
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from dbkit.postgres.journal import Entry
     from dbkit.project.target import Target
     from dbkit.source.statements import Statement
-
-IS_APPLIED = frozenset({"applied", "baselined", "repaired"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def make_plan(
     state = journal.state(connection, target.service, version)
     sources = sources or read_sources(target, found.roles, migrations)
     files = list(sources.migrations)
-    _refuse_part_of_a_baseline(files, state)
+    refuse_part_of_a_baseline(files, state)
     _refuse_missing(files, state)
     _refuse_half_undone(connection, target.service, version)
     cosmetic = _compare_applied(connection, files, state)
@@ -136,46 +136,6 @@ def read_sources(target: Target, roles: Mapping[str, str], migrations: tuple[Mig
     return Sources(versioned, tuple(load_routines(project, service, roles)))
 
 
-def is_applied(migration: Migration, state: Mapping[str, Entry]) -> bool:
-    """Say whether the last event of the migration leaves it in the database; a baseline is in where all that it squashes is."""
-    return _is_in(migration.id, state) or is_recognised(migration, state)
-
-
-def _is_in(object_id: str, state: Mapping[str, Entry]) -> bool:
-    entry = state.get(object_id)
-    return entry is not None and entry.event in IS_APPLIED
-
-
-def is_recognised(migration: Migration, state: Mapping[str, Entry]) -> bool:
-    """Say whether the database has everything that a baseline squashes, and no mark of the baseline yet."""
-    return bool(migration.squashes) and not _is_in(migration.id, state) and all(_is_in(name, state) for name in migration.squashes)
-
-
-def stand_ins(state: Mapping[str, Entry]) -> dict[str, frozenset[str]]:
-    """Return the baselines that were marked and not run, each with the ids of the applied migrations that it stands for."""
-    found: dict[str, frozenset[str]] = {}
-    for entry in state.values():
-        squashed = frozenset((entry.detail or {}).get("squashes", ()))
-        if squashed and entry.event in IS_APPLIED and all(_is_in(name, state) for name in squashed):
-            found[entry.object] = squashed
-    return found
-
-
-def _refuse_part_of_a_baseline(files: list[Migration], state: Mapping[str, Entry]) -> None:
-    """Raise where a database has some of what a baseline squashes: the files of the others are gone."""
-    for migration in files:
-        there = [name for name in migration.squashes if _is_in(name, state)]
-        if not there or len(there) == len(migration.squashes) or _is_in(migration.id, state):
-            continue
-        lacking = [name for name in migration.squashes if name not in there]
-        raise ConfigurationError(
-            f"{migration.id} stands for {len(migration.squashes)} migrations, and this database has {len(there)} of them:"
-            f" {lacking[0]} is not applied",
-            where=f"{migration.path}:1",
-            hint=f"deploy the last release that has {lacking[-1].partition('/')[2]} as a file, then this one",
-        )
-
-
 def _up_to(pending: list[Migration], to: str | None, files: list[Migration]) -> list[Migration]:
     if to is None:
         return pending
@@ -193,18 +153,6 @@ def find(files: list[Migration], wanted: str) -> int:
             return index
     known = [migration.name for migration in files]
     raise ConfigurationError(f"no migration {wanted!r}{nearest(wanted, known)}", hint=f"the last is {known[-1]}" if known else None)
-
-
-def accounted_for(files: list[Migration], state: Mapping[str, Entry]) -> set[str]:
-    """Return the ids that have a file or are squashed by a baseline that has one, and baselines of which all that they squash has."""
-    found = {name for migration in files for name in (migration.id, *migration.squashes)}
-    baselines = stand_ins(state)
-    for baseline in reversed(baselines):  # the newest first: it may squash an older one
-        if baseline in found:
-            found |= baselines[baseline]
-        elif baselines[baseline] <= found:
-            found.add(baseline)
-    return found
 
 
 def _refuse_missing(files: list[Migration], state: Mapping[str, Entry]) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError
+from dbkit.migrate.applied import IS_APPLIED, accounted_for
 from dbkit.migrate.backfill import forget
 from dbkit.migrate.baseline import record
 from dbkit.migrate.engine import Engine, Listener, engine, finish, prepare
-from dbkit.migrate.plan import IS_APPLIED, accounted_for
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import authority, open_watcher, refuse_read_only

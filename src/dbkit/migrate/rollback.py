@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
+from dbkit.migrate.applied import IS_APPLIED, stand_ins
 from dbkit.migrate.check import is_transactional
 from dbkit.migrate.engine import Engine, Listener, committed_all_the_same, engine, finish, record_end
-from dbkit.migrate.plan import IS_APPLIED, stand_ins
 from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal

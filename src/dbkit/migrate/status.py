@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbkit.migrate.plan import IS_APPLIED, Sources, accounted_for, is_recognised, read_sources
+from dbkit.migrate.applied import IS_APPLIED, accounted_for, is_recognised
+from dbkit.migrate.plan import Sources, read_sources
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Authority, Database, authority
 from dbkit.routines.definitions import Suspect, touched

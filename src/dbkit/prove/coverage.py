@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from dbkit.lint.parsed import Function, Sql
 from dbkit.postgres.queries import sql
 from dbkit.routines.made import find, made
-from dbkit.source.files import load_migrations, load_routines
+from dbkit.source.files import load_migrations
+from dbkit.source.repeatables import load_routines
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,7 +9,8 @@ from dbkit.migrate.plan import Sources
 from dbkit.migrate.rollback import rollback
 from dbkit.migrate.run import migrate
 from dbkit.prove.round_trip import refuse_difference_of_step, refuse_differences, refuse_leftovers, snapshot
-from dbkit.source.files import load_migrations, load_routines
+from dbkit.source.files import load_migrations
+from dbkit.source.repeatables import load_routines
 
 if TYPE_CHECKING:
     from dbkit.migrate.engine import Event

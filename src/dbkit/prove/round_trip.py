@@ -46,7 +46,7 @@ def refuse_leftovers(database: Database) -> None:
 
 def _made_before(database: Database) -> set[str]:
     from dbkit.routines.order import created
-    from dbkit.source.files import load_routines
+    from dbkit.source.repeatables import load_routines
     from dbkit.source.statements import parse
 
     before = [r for r in load_routines(database.target.project, database.service) if r.phase == "before"]

@@ -25,7 +25,8 @@ from dbkit.project.target import Target
 from dbkit.prove.dump import dump, rows, script
 from dbkit.prove.names import placeholders, reading_from, templated
 from dbkit.prove.round_trip import SHOWN, describe, snapshot
-from dbkit.source.files import Migration, load_migrations, load_routines
+from dbkit.source.files import Migration, load_migrations
+from dbkit.source.repeatables import load_routines
 from dbkit.source.statements import parse
 from dbkit.verify import compare
 

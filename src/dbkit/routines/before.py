@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from dbkit.routines.made import Key
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
     from dbkit.source.statements import Statement
 
 _SHOWN = 12

@@ -11,7 +11,7 @@ from dbkit.routines.made import made
 
 if TYPE_CHECKING:
     from dbkit.routines.definitions import Suspect
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
     from dbkit.source.statements import Statement
 
 MOST_SHOWN = 3

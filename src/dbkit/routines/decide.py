@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dbkit.postgres.journal import Entry, Run
     from dbkit.postgres.session import Session
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -17,7 +17,7 @@ from dbkit.routines.definitions import Suspect, record, touched_now
 from dbkit.routines.made import Key, find, made
 from dbkit.routines.order import deployment_order
 from dbkit.routines.replace import IRREPLACEABLE, Replacement, known
-from dbkit.source.files import Routine
+from dbkit.source.repeatables import Routine
 
 if TYPE_CHECKING:
     import psycopg

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from dbkit.routines.made import Key
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 

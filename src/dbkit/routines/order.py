@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dbkit.errors import ConfigurationError, nearest
-from dbkit.source.files import Routine, ordered
+from dbkit.source.files import ordered
+from dbkit.source.repeatables import Routine
 from dbkit.source.statements import Statement
 
 

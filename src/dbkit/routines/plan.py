@@ -11,7 +11,7 @@ from dbkit.source.checksum import text_hash
 
 if TYPE_CHECKING:
     from dbkit.postgres.journal import Entry
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
 
 
 @dataclass(frozen=True, slots=True)

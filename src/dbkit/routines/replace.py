@@ -15,7 +15,7 @@ from dbkit.routines.made import Key, Made, find, made
 if TYPE_CHECKING:
     import psycopg
 
-    from dbkit.source.files import Routine
+    from dbkit.source.repeatables import Routine
     from dbkit.source.statements import Statement
 
     Connection = psycopg.Connection[tuple[Any, ...]]

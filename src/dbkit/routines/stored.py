@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dbkit.source import headers
-from dbkit.source.files import Routine
+from dbkit.source.repeatables import Routine
 from dbkit.source.script import Script
 
 

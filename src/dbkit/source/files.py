@@ -6,13 +6,12 @@ import graphlib
 import heapq
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import ConfigurationError, nearest
 from dbkit.project.manifest import ROLE_KINDS, Project, bare
@@ -23,7 +22,6 @@ from dbkit.source.script import LARGE, Script
 
 if TYPE_CHECKING:
     from dbkit.source.backfill import Backfill
-    from dbkit.source.statements import Statement
 
 SUFFIX = re.compile(r"(?P<stem>.+?)(?P<rollback>\.rollback)?\.sql(\.j2)?$")
 VERSIONED = re.compile(r"([0-9]+[A-Za-z0-9_-]*)(\.rollback)?\.sql(?:\.j2)?")
@@ -52,31 +50,6 @@ class Migration:
         return self.script.path
 
 
-@dataclass(frozen=True)
-class Routine:
-    """A repeatable; `id` is `service/folder/name`."""
-
-    id: str
-    script: Script
-    phase: Literal["before", "after"]
-    depends: tuple[str, ...]
-    server: tuple[str, int] | None
-
-    @cached_property
-    def statements(self) -> list[Statement]:
-        """The parsed text. Raises ConfigurationError at its line."""
-        from dbkit.source.statements import refuse_syntax
-
-        return refuse_syntax(self.script.text, str(self.script.path))
-
-    def suits(self, major: int) -> bool:
-        """Say whether the file is for a server of that major version."""
-        if self.server is None:
-            return True
-        sign, bound = self.server
-        return {">=": major >= bound, "<": major < bound, "=": major == bound}[sign]
-
-
 def names(project: Project, service: str) -> dict[str, Any]:
     """Return what a versioned migration sees: names, no numbers."""
     return {
@@ -85,12 +58,6 @@ def names(project: Project, service: str) -> dict[str, Any]:
         "project": project.name,
         "roles": {kind: project.role(service, kind) for kind in ROLE_KINDS},
     }
-
-
-def _everything(project: Project, service: str, roles: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return what a repeatable sees: the names, the manifest's numbers, the roles that exist."""
-    context = names(project, service) | {"rules": project.service(service).rules}
-    return context | {"roles": dict(roles)} if roles else context
 
 
 def load_migrations(project: Project, service: str) -> list[Migration]:
@@ -109,17 +76,17 @@ def load_migrations(project: Project, service: str) -> list[Migration]:
             )
     context = names(project, service)
     includes = shared_folders(project.root)
-    renderings = Renderings(_kept(project, service, "migrations"), [*ups.values(), *downs.values()], context, context, includes)
+    renderings = Renderings(kept_at(project, service, "migrations"), [*ups.values(), *downs.values()], context, context, includes)
 
     def script(path: Path) -> Script:
-        return _script(path, renderings, context, includes)
+        return read_script(path, renderings, context, includes)
 
     found = [_migration(service, stem, script(path), script(downs[stem]) if stem in downs else None) for stem, path in ups.items()]
     renderings.keep()
     return _in_order(found)
 
 
-def _kept(project: Project, service: str, kind: str) -> Path | None:
+def kept_at(project: Project, service: str, kind: str) -> Path | None:
     """Return where renderings are kept; not those of a thousand tenants, of which each has its own."""
     if service != bare(service):
         return None
@@ -156,14 +123,15 @@ def _recognised(entry: os.DirEntry[str], path: Path) -> re.Match[str] | None:
     if match and entry.is_file(follow_symlinks=False):
         return match
     hint = "NNNN_what_it_does.sql, or .rollback.sql, with .j2 for a template"
-    raise _not_ours(path, *(_stray(path) or ("not a migration's name", hint)))
+    raise not_ours(path, *(stray(path) or ("not a migration's name", hint)))
 
 
-def _not_ours(path: Path, reason: str, hint: str) -> ConfigurationError:
+def not_ours(path: Path, reason: str, hint: str) -> ConfigurationError:
+    """Describe a file that nobody means as source."""
     return ConfigurationError(f"{path.name!r} is {reason}, and is neither run nor skipped", where=f"{path}:1", hint=hint)
 
 
-def _stray(path: Path) -> tuple[str, str] | None:
+def stray(path: Path) -> tuple[str, str] | None:
     """Say what a file is that nobody means as source, and what to do with it; None if nothing speaks against it."""
     name = path.name
     if path.is_symlink():
@@ -217,10 +185,10 @@ def _migration(service: str, stem: str, script: Script, rollback: Script | None)
         rollback=rollback,
         transactional=headers.boolean(found, "transactional", default=True, where=str(path)),
         backfill=_backfill(found["backfill"], str(path)) if "backfill" in found else None,
-        depends=_words(found.get("depends")),
+        depends=words(found.get("depends")),
         irreversible=found.get("irreversible"),
-        allow=frozenset(_words(found.get("allow"))),
-        squashes=tuple(f"{service}/{name}" for name in _words(found.get("squashes"))),
+        allow=frozenset(words(found.get("allow"))),
+        squashes=tuple(f"{service}/{name}" for name in words(found.get("squashes"))),
     )
 
 
@@ -230,7 +198,8 @@ def _backfill(value: str, where: str) -> Backfill:
     return read_backfill(value, where)
 
 
-def _script(path: Path, renderings: Renderings, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
+def read_script(path: Path, renderings: Renderings, context: Mapping[str, Any], includes: tuple[Path, ...]) -> Script:
+    """Return the rendered file; a large one is not read. Raises ConfigurationError."""
     if path.suffix != ".j2" and path.stat().st_size > LARGE:
         return Script(path, None, context, includes)
     text = renderings.text(path)
@@ -239,7 +208,8 @@ def _script(path: Path, renderings: Renderings, context: Mapping[str, Any], incl
     return Script(path, text, context, includes)
 
 
-def _words(value: str | None) -> tuple[str, ...]:
+def words(value: str | None) -> tuple[str, ...]:
+    """Return the words of a header's value, with or without commas."""
     return tuple(word for word in re.split(r"[,\s]+", value or "") if word)
 
 
@@ -288,105 +258,3 @@ def ordered(graph: Mapping[str, Iterable[str]], where: Any) -> list[str]:
         result.append(names[heapq.heappop(waiting)])
         sorter.done(result[-1])
     return result
-
-
-def load_routines(project: Project, service: str, roles: Mapping[str, str] | None = None) -> list[Routine]:
-    """Read and render the repeatables of a service: its own folder and the shared ones it names.
-
-    `roles` says which role stands for which kind on this server; the manifest's names if None.
-    """
-    seen = _everything(project, service, roles)
-    includes = shared_folders(project.root)
-    files = _repeatable_files(project, service)
-    context = _WithChecks(seen, project.root, files.values())
-    renderings = Renderings(_kept(project, service, "routines"), files.values(), context, seen, includes)
-    found = [_routine(service, name, _script(path, renderings, context, includes)) for name, path in files.items()]
-    renderings.keep()
-    return found
-
-
-class _WithChecks(Mapping[str, Any]):
-    """What a repeatable sees, the health checks too where a file names them: templates themselves, they are read when one is rendered."""
-
-    def __init__(self, seen: Mapping[str, Any], root: Path, files: Iterable[Path]) -> None:
-        self._seen, self._root, self._files = seen, root, files
-
-    @cached_property
-    def _all(self) -> Mapping[str, Any]:
-        if not any("health_checks" in path.read_text(encoding="utf-8", errors="replace") for path in self._files):
-            return self._seen
-        from dbkit.source.checks import ANY_SCHEMA, load_checks
-
-        return {**self._seen, "health_checks": load_checks(self._root, {**self._seen, "schema": ANY_SCHEMA})}
-
-    def __getitem__(self, key: str) -> Any:
-        return self._all[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-
-def _repeatable_files(project: Project, service: str) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for shared in project.service(service).shared:
-        folders = [root / shared for root in shared_folders(project.root)]
-        if not any(folder.is_dir() for folder in folders):
-            raise ConfigurationError(
-                f"no shared folder {shared!r} for service {service!r}", hint=f"looked in {', '.join(map(str, folders))}"
-            )
-        for folder in reversed(folders):
-            files |= {f"{shared}/{name}": path for name, path in _tree(folder).items() if not name.startswith("health/")}
-    return files | _tree(project.folder(service, "routines"))
-
-
-def _tree(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for parts, entry in sorted(_below(folder, ()), key=itemgetter(0)) if folder.is_dir() else []:
-        path = Path(entry.path)
-        match = SUFFIX.match("/".join(parts))
-        if ".sql" in entry.name.lower() and (stray := _stray(path)):
-            raise _not_ours(path, *stray)
-        if match and entry.is_file() and not entry.name.startswith("."):
-            found[match["stem"] + (match["rollback"] or "")] = path
-    return found
-
-
-def _below(folder: Path | str, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.DirEntry[str]]]:
-    """Yield whatever lies below a folder, with the names on the way there; links to folders are not followed."""
-    for entry in os.scandir(folder):
-        names = (*parts, entry.name)
-        yield names, entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(entry.path, names)
-
-
-def _routine(service: str, name: str, script: Script) -> Routine:
-    path = script.path
-    found = headers.read_headers(script.text, headers.ROUTINE_HEADERS, str(path))
-    phase = found.get("phase", "after")
-    if phase not in {"before", "after"}:
-        raise ConfigurationError(f"phase must be before or after, not {phase!r}", where=f"{path}:1")
-    server = re.fullmatch(r"(>=|<|=)\s*(\d+)", found["server"]) if "server" in found else None
-    if "server" in found and not server:
-        raise ConfigurationError(f"server must read like '>= 18' or '< 18', not {found['server']!r}", where=f"{path}:1")
-    return Routine(
-        id=f"{service}/{name}",
-        script=script,
-        phase="before" if phase == "before" else "after",
-        depends=_words(found.get("depends")),
-        server=(server[1], int(server[2])) if server else None,
-    )
-
-
-def load_seeds(project: Project, service: str) -> list[Script]:
-    """Read and render the example data of a service, in the order of the file names."""
-    context = _everything(project, service, None)
-    includes = shared_folders(project.root)
-    files = list(_tree(project.folder(service, "seeds")).values())
-    renderings = Renderings(_kept(project, service, "seeds"), files, context, context, includes)
-    found = [_script(path, renderings, context, includes) for path in files]
-    renderings.keep()
-    return found

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dbkit.migrate.plan import Sources, is_applied
+from dbkit.migrate.applied import is_applied
+from dbkit.migrate.plan import Sources
 from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
 from dbkit.postgres.objects import Key, Object

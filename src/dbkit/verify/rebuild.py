@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError
-from dbkit.migrate.plan import Sources, is_applied
+from dbkit.migrate.applied import is_applied
+from dbkit.migrate.plan import Sources
 from dbkit.migrate.run import migrate
 from dbkit.postgres import catalog, journal
 from dbkit.postgres.connect import Database, authority
