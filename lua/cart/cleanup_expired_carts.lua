@@ -7,6 +7,8 @@ KEYS
   2 seen        cart:seen:{<user_id>}
   3 lock        cart:lock:{<user_id>}
   4.. metrics   cart:metrics:{<user_id>}:<day:date>, none to 200 of them
+EACH
+  cart, seen, lock, metrics
 ARGV
 RULES
   cart_ttl_seconds, seen_ttl_seconds, lock_ttl_seconds, metrics_ttl_seconds

@@ -46,6 +46,12 @@ class Run:
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
 
+    @property
+    def as_fields(self) -> dict[str, str]:
+        """Return who it is, as the journal of a Redis says it."""
+        who = {"run": str(self.id), "environment": self.environment, "os_user": self.os_user, "host": self.host}
+        return who | {"pid": str(self.pid), "git_commit": self.git_commit or ""}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
