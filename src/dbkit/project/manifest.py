@@ -26,7 +26,7 @@ class ProjectTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[services.NAME]; folders are relative to the manifest's own."""
+    """[services.NAME]; folders are relative to the manifest's own. `expires`: patterns of Redis keys that must have a TTL."""
 
     engine: Literal["postgres", "redis"] = "postgres"
     database: str | None = None
@@ -37,6 +37,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     seeds: str | None = None
     tests: str | None = None
     shared: tuple[str, ...] = ("ops",)
+    expires: tuple[str, ...] = ()
     rules: dict[str, Rule] = {}
 
 
