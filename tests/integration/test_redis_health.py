@@ -64,7 +64,9 @@ def found(scratch: Scratch, pair: tuple[valkey.Server, valkey.Server]) -> Callab
             '[project]\nname = "scratch"\ndefault_environment = "here"\n[services.cart]\nengine = "redis"\nexpires = ["cart:*"]\n'
             f'[environments.here]\nredis_url = "{server.url}"\n[health.thresholds]\n{levels}',
         )
-        scratch.write(f"{number}/lua/cart/hello.lua", "--[[\nhello: says so\n\nKEYS\nARGV\nRETURNS\n  answer  integer\nERRORS\n]]\nreturn 1\n")
+        scratch.write(
+            f"{number}/lua/cart/hello.lua", "--[[\nhello: says so\n\nKEYS\nARGV\nRETURNS\n  answer  integer\nERRORS\n]]\nreturn 1\n"
+        )
 
     def ask(which: int = 0) -> dict[str, str]:
         findings = scratch.call("--format", "json", "health", cwd=scratch.root / str(which)).document["findings"]
@@ -226,6 +228,8 @@ def test_a_replica_that_falls_behind_and_one_that_lost_its_primary(
 
 def test_every_check_is_provoked_here_or_on_a_cluster() -> None:
     """A check without a test would be believed for nothing."""
-    here = Path(__file__).read_text(encoding="utf-8") + (Path(__file__).parents[1] / "fault/test_redis_failover.py").read_text(encoding="utf-8")
+    here = Path(__file__).read_text(encoding="utf-8") + (Path(__file__).parents[1] / "fault/test_redis_failover.py").read_text(
+        encoding="utf-8"
+    )
 
     assert [check.id for check in load_redis_checks() if check.id not in here] == []
