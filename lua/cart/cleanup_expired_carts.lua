@@ -30,13 +30,14 @@ local call = redis.call
 -- include: now
 -- include: cart_arguments
 -- include: cart_keys
+-- include: cart_types
 
 local cart_key, seen_key, lock_key = KEYS[1], KEYS[2], KEYS[3]
 local kinds = { "cart", "seen", "lock" }
 for position = 4, math.min(#KEYS, 203) do
     kinds[position] = "metrics"
 end
-local refused = check_arguments(0, 4) or check_keys(kinds)
+local refused = check_arguments(0, 4) or check_keys(kinds) or check_types(kinds)
 if refused then
     return refused
 end
