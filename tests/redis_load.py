@@ -91,7 +91,7 @@ class Load:
 
 def is_whole(client: Any, user: str) -> int:
     """Demand that nothing of a cart is half done: version, metric, remembered requests, lines and totals say the same; return how many."""
-    pipeline = client.pipeline(transaction=False) if not isinstance(client, redis.RedisCluster) else client.pipeline()
+    pipeline: Any = client.pipeline(**({} if hasattr(client, "nodes_manager") else {"transaction": False}))
     pipeline.hgetall(f"cart:{{{user}}}")
     pipeline.hgetall(f"cart:metrics:{{{user}}}:{DAY}")
     pipeline.hgetall(f"cart:seen:{{{user}}}")

@@ -8,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -137,6 +137,11 @@ def new_lines(client: redis.Redis, count: int) -> int:
     return sum(found == right for found, right in zip(pipeline.execute(), wanted, strict=True))
 
 
+def journal(client: redis.Redis) -> list[dict[str, str]]:
+    entries: Any = client.xrange("dbkit:{scratch_cart}:journal")
+    return [fields for _, fields in entries]
+
+
 def changed(client: redis.Redis) -> int:
     """Return how many lines were changed since the counters were reset, without looking at them."""
     return int(client.info("commandstats").get("cmdstat_hincrby", {}).get("calls", 0))
@@ -158,7 +163,7 @@ def test_every_key_is_changed_once_and_back(project: Scratch, client: redis.Redi
     assert "1000 keys, 1000 changed" in project.call("migrate", "cart", code=0).out
     assert new_lines(client, 1000) == 1000
     assert "up to date" in project.call("migrate", "cart", code=0).out
-    entries = [fields for _, fields in client.xrange("dbkit:{scratch_cart}:journal")]
+    entries = journal(client)
     assert [entry["event"] for entry in entries] == ["started", "applied"]
     assert {"checksum", "rollback", "os_user", "host", "run", "release"} <= entries[1].keys()
     assert (entries[1]["scanned"], entries[1]["changed"]) == ("1000", "1000")
@@ -204,11 +209,11 @@ def test_of_two_runs_one_works_and_the_other_ends_with_4(project: Scratch, clien
     until(lambda: changed(client) > 10)
 
     refused = project.call("migrate", "cart", "--lock-wait", "0", code=4)
-    assert client.get("dbkit:{scratch_cart}:lease").partition("|")[2] in refused.err.replace("\n", " ")  # type: ignore[union-attr]
+    assert str(client.get("dbkit:{scratch_cart}:lease")).partition("|")[2] in refused.err.replace("\n", " ")
     waited = project.start("migrate", "cart")
     assert first.wait(PATIENCE) == waited.wait(PATIENCE) == 0
     assert new_lines(client, 400) == 400
-    assert [f["event"] for _, f in client.xrange("dbkit:{scratch_cart}:journal")] == ["started", "applied"]
+    assert [entry["event"] for entry in journal(client)] == ["started", "applied"]
     assert not client.exists("dbkit:{scratch_cart}:lease", "dbkit:{scratch_cart}:progress")
 
 

@@ -96,8 +96,8 @@ def _replicate(ports: list[int]) -> None:
 
     for port, of in zip(ports[MASTERS:], ports, strict=False):
         with driver.Redis(port=of, decode_responses=True) as master, driver.Redis(port=port, decode_responses=True) as replica:
-            name = master.execute_command("CLUSTER MYID")  # type: ignore[no-untyped-call]
-            replica.execute_command("CLUSTER REPLICATE", name)  # type: ignore[no-untyped-call]
+            name = master.execute_command("CLUSTER MYID")
+            replica.execute_command("CLUSTER REPLICATE", name)
             _until(lambda replica=replica: replica.info("replication").get("master_link_status") == "up", "a replica did not follow")
 
 
