@@ -1,6 +1,10 @@
--- Count one action of the day. The first write of a script: should the counter hold something that
--- is no number, the script ends here with nothing written.
+-- Count one action of the day. The first write of a script: should the key or the counter hold
+-- something else, the script ends here with nothing written.
 local function count_metric(metrics_key, action, metrics_ttl_seconds)
-    call("HINCRBY", metrics_key, action, 1)
+    local counted = redis.pcall("HINCRBY", metrics_key, action, 1)
+    if type(counted) == "table" then
+        return redis.error_reply("CARTKEYS the metrics' key can't count: " .. counted.err)
+    end
     call("EXPIRE", metrics_key, metrics_ttl_seconds)
+    return nil
 end

@@ -6,8 +6,11 @@
 --   merged:<guest>   see cart_merged
 --   lines, quantity, total, updated_at (milliseconds), fence (see acquire_cart_lock)
 local function read_cart(cart_key)
+    local fields = redis.pcall("HGETALL", cart_key)
+    if fields.err then
+        return nil, redis.error_reply("CARTKEYS the cart's key holds another type")
+    end
     local cart = { version = 0, currency = "", updated_at = 0, since = 0, lines = {}, merged = {} }
-    local fields = call("HGETALL", cart_key)
     -- nolint: lua_unbounded_loop a cart holds maximum_lines lines and maximum_merged guests
     for position = 1, #fields, 2 do
         local field, value = fields[position], fields[position + 1]
@@ -23,7 +26,7 @@ local function read_cart(cart_key)
             cart.currency = value
         end
     end
-    return cart
+    return cart, nil
 end
 
 local function totals_of(lines)

@@ -11,13 +11,19 @@ local function digest_of(script, given, values)
     return string.sub(redis.sha1hex(table.concat(parts, " ")), 1, 16)
 end
 
+-- The answer to a request that was done, or the refusal of one that is another under the same id;
+-- and, for remember, the numbers held.
 local function recall(seen_key, request_id, digest)
     if request_id == "" or #request_id > 128 then
         return redis.error_reply("CARTREQUEST the request id is not 1 to 128 bytes")
     end
-    local entry = call("HGET", seen_key, "id:" .. request_id)
+    local held = redis.pcall("HMGET", seen_key, "id:" .. request_id, "first", "next")
+    if held.err then
+        return redis.error_reply("CARTKEYS the request ids' key holds another type")
+    end
+    local entry = held[1]
     if not entry then
-        return nil
+        return nil, { first = tonumber(held[2]) or 1, next = tonumber(held[3]) or 1 }
     end
     local known, text = string.match(entry, "^(%x+) (.*)$")
     if known ~= digest then
@@ -30,22 +36,21 @@ local function recall(seen_key, request_id, digest)
     return answer
 end
 
-local function remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
-    local parts = {}
-    for position, value in ipairs(answer) do
-        parts[position] = (type(value) == "number" and digits(value) or value) .. "|"
+local function remember(seen_key, held, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
+    local parts = { digest, " " }
+    for _, value in ipairs(answer) do
+        parts[#parts + 1] = type(value) == "number" and digits(value) or value
+        parts[#parts + 1] = "|"
     end
-    local held = call("HMGET", seen_key, "first", "next")
-    local first, next_number = tonumber(held[1]) or 1, tonumber(held[2]) or 1
-    local entry = digest .. " " .. table.concat(parts)
-    call("HSET", seen_key, "id:" .. request_id, entry, "at:" .. digits(next_number), request_id)
     -- One round each time; more only after maximum_seen was lowered.
-    while next_number - first >= maximum_seen do
-        local oldest = call("HGET", seen_key, "at:" .. digits(first))
-        call("HDEL", seen_key, "at:" .. digits(first), "id:" .. (oldest or ""))
-        first = first + 1
+    while held.next - held.first >= maximum_seen do
+        local at = "at:" .. digits(held.first)
+        call("HDEL", seen_key, at, "id:" .. (call("HGET", seen_key, at) or ""))
+        held.first = held.first + 1
     end
-    call("HSET", seen_key, "first", digits(first), "next", digits(next_number + 1))
+    call("HSET", seen_key, "id:" .. request_id, table.concat(parts),
+        "at:" .. digits(held.next), request_id,
+        "first", digits(held.first), "next", digits(held.next + 1))
     call("EXPIRE", seen_key, seen_ttl_seconds)
     return answer
 end

@@ -28,6 +28,7 @@ local call = redis.call
 -- include: now
 -- include: cart_arguments
 -- include: cart_keys
+-- include: cart_types
 -- include: cart_token
 -- include: cart_metrics
 
@@ -35,6 +36,7 @@ local cart_key, lock_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
 local token = ARGV[1]
 local refused = check_arguments(1, 3) or check_keys({ "cart", "lock", "metrics" })
     or check_token(token)
+    or check_types({ "cart", "lock", "metrics" })
 if refused then
     return refused
 end
@@ -56,7 +58,10 @@ end
 local last = tonumber(call("HGET", cart_key, "fence") or 0)
 local fence = math.max(last + 1, now())
 
-count_metric(metrics_key, "locked", metrics_ttl_seconds)
+refused = count_metric(metrics_key, "locked", metrics_ttl_seconds)
+if refused then
+    return refused
+end
 call("HSET", cart_key, "fence", digits(fence))
 call("EXPIRE", cart_key, cart_ttl_seconds)
 call("SET", lock_key, digits(fence) .. "|" .. token, "EX", lock_ttl_seconds)

@@ -61,13 +61,17 @@ local cart_ttl_seconds, metrics_ttl_seconds = ARGV[8], ARGV[9]
 local seen_ttl_seconds, maximum_seen = ARGV[10], tonumber(ARGV[11])
 
 local digest = digest_of("add_item_to_cart", 5, ARGV)
-local known = recall(seen_key, request_id, digest)
-    or check_line(sku, quantity, unit_price, maximum_quantity)
+local known, held_ids = recall(seen_key, request_id, digest)
+known = known or check_line(sku, quantity, unit_price, maximum_quantity)
 if known then
     return known
 end
 
-local cart = read_cart(cart_key)
+local cart
+cart, refused = read_cart(cart_key)
+if refused then
+    return refused
+end
 local line = cart.lines[sku]
 local held = line and line.quantity or 0
 if held + tonumber(quantity) > maximum_quantity then
@@ -84,6 +88,11 @@ if refused then
 end
 cart.currency = currency
 
-count_metric(metrics_key, "added", metrics_ttl_seconds)
+refused = count_metric(metrics_key, "added", metrics_ttl_seconds)
+if refused then
+    return refused
+end
 local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
-return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -7,6 +7,8 @@ KEYS
   2 seen        cart:seen:{<user_id>}
   3 lock        cart:lock:{<user_id>}
   4.. metrics   cart:metrics:{<user_id>}:<day:date>, none to 200 of them
+EACH
+  cart, seen, lock, metrics
 ARGV
 RULES
   cart_ttl_seconds, seen_ttl_seconds, lock_ttl_seconds, metrics_ttl_seconds
@@ -28,13 +30,14 @@ local call = redis.call
 -- include: now
 -- include: cart_arguments
 -- include: cart_keys
+-- include: cart_types
 
 local cart_key, seen_key, lock_key = KEYS[1], KEYS[2], KEYS[3]
 local kinds = { "cart", "seen", "lock" }
 for position = 4, math.min(#KEYS, 203) do
     kinds[position] = "metrics"
 end
-local refused = check_arguments(0, 4) or check_keys(kinds)
+local refused = check_arguments(0, 4) or check_keys(kinds) or check_types(kinds)
 if refused then
     return refused
 end

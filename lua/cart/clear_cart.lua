@@ -50,12 +50,16 @@ local cart_ttl_seconds, metrics_ttl_seconds = ARGV[3], ARGV[4]
 local seen_ttl_seconds, maximum_seen = ARGV[5], tonumber(ARGV[6])
 
 local digest = digest_of("clear_cart", 2, ARGV)
-local known = recall(seen_key, request_id, digest)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
 
-local cart = read_cart(cart_key)
+local cart
+cart, refused = read_cart(cart_key)
+if refused then
+    return refused
+end
 refused = check_version(cart, version)
 if refused then
     return refused
@@ -73,6 +77,11 @@ end
 
 -- Redis 6.2 has no allow-oom, but lets a script go on whose first write needs no memory.
 call("EXPIRE", cart_key, cart_ttl_seconds)
-count_metric(metrics_key, "cleared", metrics_ttl_seconds)
+refused = count_metric(metrics_key, "cleared", metrics_ttl_seconds)
+if refused then
+    return refused
+end
 local answer = save_cart(cart_key, cart, skus, cart_ttl_seconds)
-return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -33,7 +33,11 @@ if refused then
     return refused
 end
 
-local cart = read_cart(cart_key)
+local cart
+cart, refused = read_cart(cart_key)
+if refused then
+    return refused
+end
 local lines, quantity, total = totals_of(cart.lines)
 local items = {}
 for sku, line in pairs(cart.lines) do

@@ -84,12 +84,16 @@ local request_id = merge_request(guest.id, guest.since, guest.version)
 local digest = digest_of("merge_carts", 4, {
     currency, digits(offered), digits(offered_quantity), digits(offered_total),
 })
-local known = recall(seen_key, request_id, digest)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
 
-local cart = read_cart(cart_key)
+local cart
+cart, refused = read_cart(cart_key)
+if refused then
+    return refused
+end
 local before = totals_of(cart.lines)
 local brought = brought_by(cart, guest.id) or { since = -1 }
 local is_same_cart = guest.since == brought.since
@@ -115,8 +119,13 @@ if offered > 0 then
     cart.currency = currency
 end
 
-count_metric(metrics_key, "merged", metrics_ttl_seconds)
+refused = count_metric(metrics_key, "merged", metrics_ttl_seconds)
+if refused then
+    return refused
+end
 keep_brought(cart_key, cart, guest, lines, currency, maximum_merged)
 local answer = save_cart(cart_key, cart, changed, cart_ttl_seconds)
 answer[6] = capped
-return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

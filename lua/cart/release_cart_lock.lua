@@ -20,11 +20,13 @@ local call = redis.call
 -- include: whole_number
 -- include: cart_arguments
 -- include: cart_keys
+-- include: cart_types
 -- include: cart_token
 
 local lock_key = KEYS[1]
 local token = ARGV[1]
 local refused = check_arguments(1, 0) or check_keys({ "lock" }) or check_token(token)
+    or check_types({ "lock" })
 if refused then
     return refused
 end

@@ -46,17 +46,26 @@ local cart_ttl_seconds, metrics_ttl_seconds = ARGV[3], ARGV[4]
 local seen_ttl_seconds, maximum_seen = ARGV[5], tonumber(ARGV[6])
 
 local digest = digest_of("remove_item_from_cart", 2, ARGV)
-local known = recall(seen_key, request_id, digest)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
 
-local cart = read_cart(cart_key)
+local cart
+cart, refused = read_cart(cart_key)
+if refused then
+    return refused
+end
 if not cart.lines[sku] then
     return redis.error_reply("CARTLINE the cart has no line of this SKU")
 end
 cart.lines[sku] = nil
 
-count_metric(metrics_key, "removed", metrics_ttl_seconds)
+refused = count_metric(metrics_key, "removed", metrics_ttl_seconds)
+if refused then
+    return refused
+end
 local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
-return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -53,7 +53,7 @@ local maximum_quantity, cart_ttl_seconds = tonumber(ARGV[5]), ARGV[6]
 local metrics_ttl_seconds, seen_ttl_seconds, maximum_seen = ARGV[7], ARGV[8], tonumber(ARGV[9])
 
 local digest = digest_of("update_item_quantity", 4, ARGV)
-local known = recall(seen_key, request_id, digest)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
@@ -62,7 +62,11 @@ if not whole_number(quantity, 1, maximum_quantity) then
         .. maximum_quantity)
 end
 
-local cart = read_cart(cart_key)
+local cart
+cart, refused = read_cart(cart_key)
+if refused then
+    return refused
+end
 refused = check_version(cart, version)
 if refused then
     return refused
@@ -77,6 +81,11 @@ if refused then
     return refused
 end
 
-count_metric(metrics_key, "updated", metrics_ttl_seconds)
+refused = count_metric(metrics_key, "updated", metrics_ttl_seconds)
+if refused then
+    return refused
+end
 local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
-return remember(seen_key, request_id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

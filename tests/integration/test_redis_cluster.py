@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,26 @@ def test_a_cluster_that_is_down_is_unreachable(scratch: Scratch) -> None:
     told = scratch.call("--project", str(ROOT), "migrate", "cart", "--url", "redis://:canary@127.0.0.1:1", code=3)
 
     assert "canary" not in told.err
+
+
+def test_cleanup_calls_the_script_for_each_users_keys_on_every_master(cluster: str, scratch: Scratch) -> None:
+    """What lost its TTL has one again, old metrics go; nothing is left to do the second time."""
+    call = ("--project", str(ROOT), "--format", "json")
+    with redis.RedisCluster.from_url(cluster, decode_responses=True) as client:
+        client.flushall()
+        for user in range(40):
+            client.hset(f"cart:{{{user}}}", mapping={"version": 1, "updated_at": int(time.time() * 1000)})
+            client.hset(f"cart:metrics:{{{user}}}:2020-02-29", "added", 1)
+            client.hset(f"cart:seen:{{{user}}}", "first", 1)
+            client.expire(f"cart:seen:{{{user}}}", 1000)
+        client.set("cart:{of}two}", "no user's")
+        client.set("other:{1}", "another's")
+        assert scratch.call(*call, "cleanup", "cart", "--dry-run", "--url", cluster, code=0).document["pending"][0]["keys"] == 120
+        done = scratch.call(*call, "cleanup", "cart", "--url", cluster, code=0).document["cleaned"]
+
+        assert done == [{"service": "cart", "script": "cleanup_expired_carts", "keys": 120, "carts": 40, "seen": 0, "locks": 0, "days": 40}]
+        assert all(client.ttl(f"cart:{{{user}}}") > 1000 for user in range(40))
+        assert not any(client.exists(f"cart:metrics:{{{user}}}:2020-02-29") for user in range(40))
+        assert client.ttl("cart:{of}two}") == client.ttl("other:{1}") == -1
+        again = scratch.call(*call, "cleanup", "cart", "--url", cluster, code=0).document["cleaned"][0]
+        assert (again["keys"], again["carts"], again["days"]) == (80, 0, 0)

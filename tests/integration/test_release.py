@@ -19,7 +19,7 @@ hello: says so
 KEYS
 ARGV
 RETURNS
-    1
+  answer  integer
 ERRORS
 ]]
 return 1
@@ -54,7 +54,7 @@ def test_scripts_come_first_and_both_are_under_one_release(both: Scratch) -> Non
 
     assert told.index("1 script") < told.index("0001_a")
     services = {s["service"]: s for s in both.call("--format", "json", "status", code=0).document["services"]}
-    assert services["cart"]["release"]["release"] == str(both.value("SELECT run FROM dbkit.journal WHERE event = 'applied'"))
+    assert services["cart"]["release"]["run"] == str(both.value("SELECT run FROM dbkit.journal WHERE event = 'applied'"))
     assert services["cart"]["release"]["environment"] == "here"
     assert services["cart"]["last"]
 

@@ -15,13 +15,13 @@ LUA = """
 --[[
 greet: says hello
 KEYS
-    1 name
+  1 name    name:{<user>}
 ARGV
 RETURNS
-    the greeting
+  greeting  text
 ERRORS
 FLAGS
-    no-writes
+  no-writes
 ]]
 return 'hello ' .. redis.call('GET', KEYS[1])
 """
@@ -64,8 +64,8 @@ def test_what_the_server_forgot_is_named_and_healed(cart: Scratch, dbkit_redis: 
 
     assert "loaded" in cart.call("verify", "cart", "--heal", code=0).out
     assert "no drift" in cart.call("verify", "cart", code=0).out
-    assert dbkit_redis.set("name", "Ada")
-    assert dbkit_redis.fcall("greet", 1, "name") == "hello Ada"
+    assert dbkit_redis.set("name:{1}", "Ada")
+    assert dbkit_redis.fcall("greet", 1, "name:{1}") == "hello Ada"
 
 
 def test_an_edited_script_is_drift_until_it_is_loaded(cart: Scratch) -> None:

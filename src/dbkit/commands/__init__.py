@@ -156,17 +156,22 @@ def _stores(stack: ExitStack, targets: list[Target]) -> list[Store]:
     stores = [Store(target, None if target.url else server) for target in chosen]
     for store in stores:
         if store.server:
-            _remember_scripts(store)
+            _prepare(store)
     return stores
 
 
-def _remember_scripts(store: Store) -> None:
-    """Fill the script cache again, which a restart of the embedded server empties; its library stays."""
+def _prepare(store: Store) -> None:
+    """Fill the script cache again and make the application's user, which a restart of the embedded server forgets."""
+    from dbkit.redis.acl import app_user
+    from dbkit.redis.connect import major_version
     from dbkit.redis.scripts import load, load_scripts, loaded
 
     project, service = store.target.project, store.service
     scripts = load_scripts(project, service)
     with store.connect() as client:
+        if scripts:
+            words = app_user(project, service, scripts, major_version(client))
+            client.execute_command(*words, "nopass")  # type: ignore[no-untyped-call]
         found = loaded(client, project, service, scripts)
         if found.library and found.missing:
             load(client, project, service, scripts)

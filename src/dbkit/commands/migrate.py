@@ -151,7 +151,7 @@ def _migrate(
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):
-        return _load(call, place, run)
+        return _release(call, place, run, to, lock_wait)
     import time
 
     from dbkit.migrate.run import migrate
@@ -177,52 +177,57 @@ def _migrate(
     return {"service": place.name, "applied": [p.migration.id for p in plan.migrations], "deployed": routines, "pending": []}
 
 
-def _load(call: Invocation, store: Store, run: Run) -> dict[str, object]:
-    import time
+def _release(call: Invocation, store: Store, run: Run, to: str | None, lock_wait: float) -> dict[str, object]:
+    from dbkit.redis.migrate import migrate
+    from dbkit.report.redis import Teller
 
-    from dbkit.redis.releases import record_release
-    from dbkit.redis.scripts import load, load_scripts, loaded
-    from dbkit.report.run import count
-
-    project, started = store.target.project, time.monotonic()
-    scripts = load_scripts(project, store.service)
-    with store.connect() as client:
-        before = loaded(client, project, store.service, scripts)
-        if before.is_current:
-            call.output.event(store.service, "up to date", count(len(scripts), "script"))
-            return {"service": store.service, "loaded": [], "pending": []}
-        load(client, project, store.service, scripts)
-        who = {"environment": run.environment, "os_user": run.os_user, "host": run.host, "git_commit": run.git_commit or ""}
-        record_release(client, project, store.service, scripts, str(run.id), who)
-    call.output.event(store.service, "loaded", count(len(scripts), "script"), time.monotonic() - started)
-    return {"service": store.service, "loaded": [script.name for script in scripts], "pending": []}
+    with store.connect() as client, call.output.progress(f"{store.name}: comparing files and journal") as progress:
+        told = Teller(call.output, store.name, progress)
+        done = migrate(store, client, run.as_fields, told, to=to, lock_wait=lock_wait)
+    if done.is_empty:
+        call.output.event(store.name, "up to date", "")
+    loaded = [script.name for script in done.scripts]
+    return {"service": store.name, "applied": [m.name for m in done.migrations], "loaded": loaded, "pending": []}
 
 
 def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrite: bool) -> dict[str, object]:
     """Print what a run would do, and return it."""
     from dbkit.redis.connect import Store
-    from dbkit.report.run import count, show_plan
+    from dbkit.report.run import show_plan
 
-    pending: list[str] = []
     if isinstance(place, Store):
-        from dbkit.redis.scripts import load_scripts, loaded
+        return _show_release(call, place, to)
+    from dbkit.migrate.plan import make_plan
+    from dbkit.routines.obstacles import Obstacles
+    from dbkit.routines.plan import deployed
 
-        scripts = load_scripts(place.target.project, place.service)
-        with place.connect() as client:
-            found = loaded(client, place.target.project, place.service, scripts)
-        pending = [] if found.is_current else [script.name for script in scripts]
-    else:
-        from dbkit.migrate.plan import make_plan
-        from dbkit.routines.obstacles import Obstacles
-        from dbkit.routines.plan import deployed
-
-        with place.connect("plan") as connection:
-            plan = make_plan(place, connection, to=to, overwrite=overwrite)
-            obstacles = Obstacles(connection, place.service, deployed(plan.state, "after"))
-            in_the_way = [obstacles.named(planned.statements) for planned in plan.migrations]
-        pending = show_plan(call.output, place.name, plan, in_the_way, overwrite=overwrite)
-    if isinstance(place, Store) and pending:
-        call.output.event(place.name, "pending", count(len(pending), "script"))
+    with place.connect("plan") as connection:
+        plan = make_plan(place, connection, to=to, overwrite=overwrite)
+        obstacles = Obstacles(connection, place.service, deployed(plan.state, "after"))
+        in_the_way = [obstacles.named(planned.statements) for planned in plan.migrations]
+    pending = show_plan(call.output, place.name, plan, in_the_way, overwrite=overwrite)
     if not pending:
         call.output.event(place.name, "up to date", "")
     return {"service": place.name, "pending": pending}
+
+
+def _show_release(call: Invocation, store: Store, to: str | None) -> dict[str, object]:
+    """Print what would be loaded, which migrations are pending, and for how many keys."""
+    from dbkit.redis.migrate import plan_release
+    from dbkit.redis.sweep import sample
+    from dbkit.report.run import count
+
+    keys: dict[str, dict[str, object]] = {}
+    with store.connect() as client:
+        plan = plan_release(store, client, to)
+        if plan.scripts:
+            call.output.event(store.name, "pending", count(len(plan.scripts), "script"))
+        for migration in plan.migrations:
+            seen = sample(client, migration.script.header)
+            keys[migration.name] = {"matching": seen.matching, "keys": seen.keys, "exact": seen.is_exact}
+            about = "" if seen.is_exact else "about "
+            call.output.event(store.name, "pending", migration.name, note=f"for {about}{seen.matching} of {seen.keys} keys")
+    if plan.is_empty:
+        call.output.event(store.name, "up to date", "")
+    pending = [script.name for script in plan.scripts] + [migration.name for migration in plan.migrations]
+    return {"service": store.name, "pending": pending, "keys": keys}

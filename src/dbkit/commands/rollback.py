@@ -11,7 +11,6 @@ from dbkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dbkit.migrate.engine import Event
-    from dbkit.migrate.rollback import Undo
     from dbkit.postgres.connect import Database
     from dbkit.redis.connect import Store
 
@@ -48,39 +47,52 @@ def command(
     """
     if to is not None and steps is not None:
         raise ConfigurationError("--to and --steps say the same thing twice", hint="give one of them")
-    if call.project.service(service).engine != "postgres":
-        raise ConfigurationError(
-            f"{service!r} lives on Redis, where there is nothing to roll back", hint="load the scripts of an older commit"
-        )
     if not dry_run:
         call.confirm(call.targets((service,), url), f"roll {service} back", yes=yes)
     with call.reach_one(service, url) as place:
-        undos = _show(call, place, to, steps) if dry_run else _undo(call, place, to, steps, lock_wait)
+        undone = _show(call, place, to, steps) if dry_run else _undo(call, place, to, steps, lock_wait)
     if call.output.as_json:
-        call.output.document({"service": service, "undone" if not dry_run else "would_undo": [undo.id for undo in undos]})
-    elif not undos:
+        call.output.document({"service": service, "undone" if not dry_run else "would_undo": undone})
+    elif not undone:
         call.output.event(service, "up to date", "nothing is applied, so there is nothing to undo")
 
 
-def _show(call: Invocation, place: Database | Store, to: str | None, steps: int | None) -> list[Undo]:
-    from dbkit.migrate.rollback import plan_rollback
-    from dbkit.postgres.connect import Database
+def _show(call: Invocation, place: Database | Store, to: str | None, steps: int | None) -> list[str]:
+    from dbkit.redis.connect import Store
 
-    assert isinstance(place, Database)  # noqa: S101 its engine was asked above
-    with place.connect("rollback") as connection:
-        undos = plan_rollback(place, connection, to=to, steps=steps)
-    for undo in undos:
-        call.output.line(f"-- {undo.id}", style="bold")
-        call.output.line(undo.shown)
-    return undos
+    texts: list[tuple[str, str]]
+    if isinstance(place, Store):
+        from dbkit.redis import migrate as on_redis
+
+        with place.connect() as client:
+            texts = [(undo.name, undo.text) for undo in on_redis.plan_rollback(place, client, to=to, steps=steps)]
+    else:
+        from dbkit.migrate.rollback import plan_rollback
+
+        with place.connect("rollback") as connection:
+            texts = [(undo.id, undo.shown) for undo in plan_rollback(place, connection, to=to, steps=steps)]
+    for name, text in texts:
+        call.output.line(f"-- {name}", style="bold")
+        call.output.line(text)
+    return [name for name, _ in texts]
 
 
-def _undo(call: Invocation, place: Database | Store, to: str | None, steps: int | None, lock_wait: float) -> list[Undo]:
+def _undo(call: Invocation, place: Database | Store, to: str | None, steps: int | None, lock_wait: float) -> list[str]:
+    from dbkit.redis.connect import Store
+
+    if isinstance(place, Store):
+        from dbkit.redis import migrate as on_redis
+        from dbkit.report.redis import Teller
+
+        who = call.run().as_fields
+        with place.connect() as client, call.output.progress(f"{place.name}: reading the journal") as progress:
+            told = Teller(call.output, place.name, progress)
+            undone = on_redis.rollback(place, client, who, told, to=to, steps=steps, lock_wait=lock_wait)
+        return [undo.name for undo in undone]
     from dbkit.migrate.rollback import rollback
-    from dbkit.postgres.connect import Database
 
-    assert isinstance(place, Database)  # noqa: S101 its engine was asked above
-    return rollback(place, call.run(), lambda event: _tell(call, place.name, event), to=to, steps=steps, lock_wait=lock_wait)
+    undos = rollback(place, call.run(), lambda event: _tell(call, place.name, event), to=to, steps=steps, lock_wait=lock_wait)
+    return [undo.id for undo in undos]
 
 
 def _tell(call: Invocation, service: str, event: Event) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dbkit.migrate.status import ServiceStatus
     from dbkit.postgres.connect import Database
     from dbkit.redis.connect import Store
+    from dbkit.redis.journal import Status
 
 
 MOST_NAMED = 8
@@ -72,7 +73,7 @@ def _one(place: Database | Store) -> tuple[dict[str, Any], list[Item]]:
     from dbkit.redis.connect import Store
 
     if isinstance(place, Store):
-        return _scripts(place), []
+        return _redis(place)
     with place.connect("status") as connection:
         status = read_status(place, connection)
         node = citus.node(connection, place.target)
@@ -146,24 +147,46 @@ def _minute(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
-def _scripts(store: Store) -> dict[str, Any]:
+def _redis(store: Store) -> tuple[dict[str, Any], list[Item]]:
+    from dbkit.redis import journal
     from dbkit.redis.connect import product
-    from dbkit.redis.releases import last_release
+    from dbkit.redis.migrations import load_key_migrations
     from dbkit.redis.scripts import load_scripts, loaded
 
-    scripts = load_scripts(store.target.project, store.service)
+    project, service = store.target.project, store.service
+    scripts, files = load_scripts(project, service), load_key_migrations(project, service)
     with store.connect() as client:
-        found = loaded(client, store.target.project, store.service, scripts)
+        found = loaded(client, project, service, scripts)
         server = product(client)
-        at, release = last_release(client, store.target.project, store.service) or (None, None)
-    return {
+        entries = journal.read(client, project, service)
+    known = journal.statuses(entries)
+    migrations = [_key_migration(name, known.get(name)) for name in dict.fromkeys([*(f.name for f in files), *known])]
+    for migration in migrations:
+        file = next((f for f in files if f.name == migration["id"]), None)
+        if migration["state"] == "applied" and (file is None or known[file.name].last.fields["checksum"] != file.checksum):
+            migration["state"] = "changed" if file else "missing"
+    left = [m for m in migrations if m["state"] != "applied"]
+    problem = next((m["state"] for m in left if m["state"] != "pending"), None)
+    release = journal.last_release(entries)
+    document = {
         "service": store.name,
-        "state": "up to date" if found.is_current else "pending",
-        "applied": "",
-        "pending": "" if found.is_current else len(scripts),
+        "state": problem or ("pending" if left or not found.is_current else "up to date"),
+        "applied": len(migrations) - len(left),
+        "pending": len(left),
         "routines": len(found.present),
-        "last": _minute(at),
+        "last": _minute(release.at if release else None),
         "server": server,
-        "release": release,
+        "release": release.fields if release else None,
+        "migrations": migrations,
         "scripts": {"present": found.present, "missing": found.missing, "library": found.library},
     }
+    items = [(m["state"], m["id"], m["note"]) for m in left]
+    return document, items if found.is_current else [*items, ("pending", f"{len(scripts)} scripts", "")]
+
+
+def _key_migration(name: str, status: Status | None) -> dict[str, Any]:
+    if status is None:
+        return {"id": name, "state": "pending", "at": None, "note": ""}
+    fields = status.last.fields
+    note = fields.get("error", "") or (f"{fields['scanned']} keys, {fields['changed']} changed" if "scanned" in fields else "")
+    return {"id": name, "state": status.state, "at": status.last.at, "note": note}

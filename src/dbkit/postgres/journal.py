@@ -51,6 +51,12 @@ class Run:
         """The commit of the project's checkout at `root`; a run with nothing to do does not ask for it."""
         return git_commit(self.root) if self.root else None
 
+    @property
+    def as_fields(self) -> dict[str, str]:
+        """Return who it is, as the journal of a Redis says it."""
+        who = {"run": str(self.id), "environment": self.environment, "os_user": self.os_user, "host": self.host}
+        return who | {"pid": str(self.pid), "git_commit": self.git_commit or ""}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -26,7 +26,7 @@ class ProjectTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[services.NAME]; folders are relative to the manifest's own.
+    """[services.NAME]; folders are relative to the manifest's own. `expires`: patterns of Redis keys that must have a TTL.
 
     `routing_key` is the column that says in which shard a row is: the rule set `citus` of `dbkit lint` looks for it.
     """
@@ -41,6 +41,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tests: str | None = None
     shared: tuple[str, ...] = ("ops",)
     routing_key: Name | None = None
+    expires: tuple[str, ...] = ()
     rules: dict[str, Rule] = {}
 
 

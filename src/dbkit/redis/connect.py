@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dbkit.errors import ConfigurationError, UnreachableError
+from dbkit.errors import ConfigurationError, DbkitError, UnreachableError
 from dbkit.project.target import Target, mask
 
 if TYPE_CHECKING:
     import redis
 
     from dbkit.redis.server import Server
+
+
+# a key may be called by bytes that are no UTF-8
+AS_TEXT: Any = {"decode_responses": True, "encoding_errors": "surrogateescape"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ class Store:
             ) from exc
         try:
             yield client
+        except (driver.ConnectionError, driver.TimeoutError) as exc:
+            raise UnreachableError(f"{mask(self.url)} went away: {exc}", hint="is the server up? run it again") from exc
+        except driver.ResponseError as exc:
+            raise DbkitError(f"the server refused: {exc}", hint="may this user do that? ACL WHOAMI, ACL LOG") from exc
         finally:
             client.close()
 
@@ -62,12 +70,12 @@ def open_client(url: str) -> redis.Redis:
     """Return a client of the server, or of the whole cluster that it belongs to; it has answered. Raises ValueError, RedisError."""
     import redis as driver
 
-    client = driver.Redis.from_url(url, decode_responses=True, socket_connect_timeout=10)
+    client = driver.Redis.from_url(url, **AS_TEXT, socket_connect_timeout=10)
     if not client.info("cluster").get("cluster_enabled"):
         return client
     client.close()
     # a cluster's client has a single one's commands; what belongs to no key it sends to every primary
-    return driver.RedisCluster.from_url(url, decode_responses=True, socket_connect_timeout=10)  # type: ignore[return-value]
+    return driver.RedisCluster.from_url(url, **AS_TEXT, socket_connect_timeout=10)  # type: ignore[return-value]
 
 
 def major_version(client: redis.Redis) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dbkit.errors import ConfigurationError, nearest
 
-SECTIONS = ("KEYS", "ARGV", "RULES", "RETURNS", "ERRORS", "FLAGS")
+SECTIONS = ("KEYS", "EACH", "ARGV", "RULES", "RETURNS", "ERRORS", "FLAGS")
 FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
 TYPES = ("text", "integer", "flag", "list")
 
@@ -17,6 +17,7 @@ _HEADER = re.compile(r"\s*--\[\[\n(.*?)\]\]", re.DOTALL)
 _KEY = re.compile(r"\s+(\d+)(\.\.)?\s+([a-z]\w*)\s+([^\s,]+)(.*)")
 _FIELD = re.compile(r"\s+([a-z]\w*)\s+(\w+)(\?)?(?:\(([^)]*)\))?(?:\s+(.*))?")
 _PLACEHOLDER = re.compile(r"<([a-z]\w*)(?::(date))?>")
+_PLACEHOLDER_ONLY = re.compile(r"<[a-z]\w*(?::date)?>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,22 @@ class Key:
         found = re.search(r"\{([^}]+)\}", self.pattern)
         return found[1] if found else None
 
+    @property
+    def glob(self) -> str:
+        """Return the pattern as SCAN and ACL take it: an asterisk for each placeholder."""
+        return "*".join(re.sub(r"([*?\[\]\\])", r"\\\1", part) for part in _PLACEHOLDER_ONLY.split(self.pattern))
+
+    @property
+    def shape(self) -> re.Pattern[str]:
+        """Return what matches the keys of this pattern, a group for each placeholder: a part of a hash tag holds no brace."""
+        tag = self.hash_tag or ""
+        parts, end = [], 0
+        for found in _PLACEHOLDER.finditer(self.pattern):
+            values = r"\d{4}-\d\d-\d\d" if found[2] else r"[^{}]+" if found[0] in tag else ".+"
+            parts += [re.escape(self.pattern[end : found.start()]), f"(?P<{found[1]}>{values})"]
+            end = found.end()
+        return re.compile("".join(parts) + re.escape(self.pattern[end:]), re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -70,11 +87,15 @@ class ErrorCode:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a script says of itself. Lines are those of its file."""
+    """What a script says of itself. Lines are those of its file.
+
+    `each` names the keys for which dbkit calls it: the script of a migration, or of what `dbkit cleanup` does.
+    """
 
     name: str
     purpose: str
     keys: tuple[Key, ...]
+    each: tuple[Key, ...]
     arguments: tuple[Field, ...]
     rules: tuple[str, ...]
     returns: tuple[Field, ...]
@@ -101,10 +122,12 @@ def read_header(text: str, path: Path) -> Header:
         elif line.strip():
             sections[current].append((number, line))
     name, _, purpose = " ".join(line.strip() for _, line in sections[""]).partition(":")
+    keys = tuple(_keys(sections["KEYS"], path))
     return Header(
         name=name.strip(),
         purpose=purpose.strip(),
-        keys=tuple(_keys(sections["KEYS"], path)),
+        keys=keys,
+        each=tuple(_each(sections["EACH"], keys, path)),
         arguments=tuple(_fields([(number, _without_number(line)) for number, line in sections["ARGV"]], path)),
         rules=tuple(re.findall(r"[a-z]\w*", re.sub(r"\(.*?\)", "", " ".join(line for _, line in sections["RULES"])))),
         returns=tuple(_fields(sections["RETURNS"], path)),
@@ -137,6 +160,23 @@ def _keys(lines: list[tuple[int, str]], path: Path) -> Iterator[Key]:
                 f"not key number {position}: {line.strip()!r}", where=f"{path}:{number}", hint="1 cart    cart:{<user_id>}"
             )
         yield Key(found[3], found[4], bool(found[2]), number)
+
+
+def _each(lines: list[tuple[int, str]], keys: tuple[Key, ...], path: Path) -> Iterator[Key]:
+    """Find the keys that are looked for; each must say all that the fixed ones need."""
+    by_name = {key.name: key for key in keys}
+    needed = {placeholder.name for key in keys if not key.is_open for placeholder in key.placeholders}
+    for number, line in lines:
+        for name in re.findall(r"[\w-]+", line):
+            if name not in by_name:
+                raise ConfigurationError(f"KEYS has no {name!r}{nearest(name, list(by_name))}", where=f"{path}:{number}")
+            if missing := needed - {placeholder.name for placeholder in by_name[name].placeholders}:
+                raise ConfigurationError(
+                    f"who finds a key {by_name[name].pattern} does not know <{'>, <'.join(sorted(missing))}> of the other keys",
+                    where=f"{path}:{number}",
+                    hint="EACH names keys that hold every placeholder of KEYS, but for those of a key `2.. name`",
+                )
+            yield by_name[name]
 
 
 def _fields(lines: list[tuple[int, str]], path: Path) -> Iterator[Field]:

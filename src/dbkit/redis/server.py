@@ -40,7 +40,9 @@ class Server:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        return driver.Redis(unix_socket_path=str(self.socket), decode_responses=True, retry=Retry(NoBackoff(), 0))
+        from dbkit.redis.connect import AS_TEXT
+
+        return driver.Redis(unix_socket_path=str(self.socket), **AS_TEXT, retry=Retry(NoBackoff(), 0))
 
 
 def embedded_server(root: Path, environment: str) -> Server:

@@ -1,4 +1,4 @@
-"""A throw-away Redis Cluster: three masters on loopback ports, of whatever server program is given."""
+"""A throw-away Redis Cluster: three masters on loopback ports, and replicas if wanted, of whatever server program is given."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def running_cluster(program: Path) -> Iterator[str]:
-    """Start the cluster, give the URL of its first node, and end it."""
+def running_cluster(program: Path, *, replicas: int = 0) -> Iterator[str]:
+    """Start the cluster, give the URL of its first node, and end it. With replicas, the first masters have one each."""
     folder = Path(tempfile.mkdtemp(prefix="dbkit-cluster-"))
     nodes: list[subprocess.Popen[bytes]] = []
     try:
-        ports = _free_ports()
+        ports = free_ports(MASTERS + replicas)
         nodes += [_start(program, folder, port) for port in ports]
         _join(ports)
+        _replicate(ports)
         yield f"redis://127.0.0.1:{ports[0]}"
     finally:
         for node in nodes:
@@ -40,13 +41,13 @@ def running_cluster(program: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_ports() -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Find ports that are free together with the bus's; below what the system gives to clients."""
     found: list[int] = []
     for port in range(20_000 + time.time_ns() // 1000 % 2_000, 32_000):
         if _is_free(port) and _is_free(port + BUS):
             found.append(port)
-        if len(found) == MASTERS:
+        if len(found) == count:
             return found
     raise DbkitError("there are no free ports for a cluster")
 
@@ -76,17 +77,28 @@ def _join(ports: list[int]) -> None:
     import redis as driver
 
     clients = [driver.Redis(port=port, decode_responses=True) for port in ports]
-    share = -(-SLOTS // len(ports))
+    share = -(-SLOTS // MASTERS)
     for number, client in enumerate(clients):
         _until(lambda client=client: _answers(client), "a node did not start")
-        slots = range(number * share, min((number + 1) * share, SLOTS))
-        client.execute_command("CLUSTER ADDSLOTS", *slots)  # type: ignore[no-untyped-call]
+        if slots := range(number * share, min((number + 1) * share, SLOTS)):
+            client.execute_command("CLUSTER ADDSLOTS", *slots)  # type: ignore[no-untyped-call]
         client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)  # type: ignore[no-untyped-call]
     for client in clients[1:]:
         client.execute_command("CLUSTER MEET", "127.0.0.1", ports[0])  # type: ignore[no-untyped-call]
     for client in clients:
-        _until(lambda client=client: _agrees(client), "the nodes did not find each other")
+        _until(lambda client=client: _agrees(client, len(ports)), "the nodes did not find each other")
         client.close()
+
+
+def _replicate(ports: list[int]) -> None:
+    """Make replicas of the nodes behind the masters, and wait until each has what its master has."""
+    import redis as driver
+
+    for port, of in zip(ports[MASTERS:], ports, strict=False):
+        with driver.Redis(port=of, decode_responses=True) as master, driver.Redis(port=port, decode_responses=True) as replica:
+            name = master.execute_command("CLUSTER MYID")
+            replica.execute_command("CLUSTER REPLICATE", name)
+            _until(lambda replica=replica: replica.info("replication").get("master_link_status") == "up", "a replica did not follow")
 
 
 def _answers(client: redis.Redis) -> bool:
@@ -98,9 +110,9 @@ def _answers(client: redis.Redis) -> bool:
         return False
 
 
-def _agrees(client: redis.Redis) -> bool:
+def _agrees(client: redis.Redis, nodes: int) -> bool:
     seen = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
-    return bool(seen["cluster_state"] == "ok" and seen["cluster_known_nodes"] == str(MASTERS))
+    return bool(seen["cluster_state"] == "ok" and seen["cluster_known_nodes"] == str(nodes))
 
 
 def _until(answer: object, otherwise: str) -> None:

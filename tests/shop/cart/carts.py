@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import threading
 import tomllib
 from collections.abc import Callable
@@ -13,7 +16,7 @@ import pytest
 import redis
 
 from dbkit.project.manifest import find_project
-from dbkit.redis.scripts import LuaScript, load_scripts
+from dbkit.redis.scripts import FUNCTIONS_SINCE, LuaScript, load_scripts
 
 ROOT = Path(__file__).parents[3]
 RULES: dict[str, int] = tomllib.loads((ROOT / "dbkit.toml").read_text(encoding="utf-8"))["services"]["cart"]["rules"]
@@ -21,6 +24,19 @@ SCRIPTS: dict[str, LuaScript] = {script.name: script for script in load_scripts(
 LARGEST = 2**53 - 1
 DAY = "2026-11-22"
 TOKEN, OTHER_TOKEN = "holder-" + "a" * 32, "holder-" + "b" * 32
+
+
+def _has_functions() -> bool:
+    """Say whether the tests' server has functions: Redis 7 and Valkey have, 6.2 has not."""
+    program = os.environ.get("DBKIT_TEST_REDIS", "").removeprefix("cluster").removeprefix(":")
+    if not Path(program).is_file():
+        return True
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"v=(\d+)", told)[1]) >= FUNCTIONS_SINCE  # type: ignore[index]
+
+
+# the forms of a body that the server takes: scripts, and functions
+FORMS = [False, True] if _has_functions() else [False]
 
 Answer = list[Any]
 Items = list[tuple[str, int, int]]

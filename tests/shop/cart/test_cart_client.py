@@ -16,7 +16,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from cart.carts import ROOT, RULES, SCRIPTS, TOKEN, CartService, read
+from cart.carts import FORMS, ROOT, RULES, SCRIPTS, TOKEN, CartService, read
 from dbkit.project.manifest import find_project
 from dbkit.redis.client import generate
 
@@ -89,7 +89,7 @@ async def lead(call: Caller, forget: Callable[[], object], module: ModuleType) -
 
 
 @pytest.mark.parametrize("decode_responses", [True, False])
-@pytest.mark.parametrize("functions", [False, True])
+@pytest.mark.parametrize("functions", FORMS)
 def test_a_cart_lives_by_typed_methods(cart: CartService, module: ModuleType, *, functions: bool, decode_responses: bool) -> None:
     """Keys are made, numbers sent along, forgotten scripts sent again, codes raised as exceptions, answers typed."""
     with twin(cart, is_async=False, decode_responses=decode_responses) as client:
@@ -103,7 +103,7 @@ def test_a_cart_lives_by_typed_methods(cart: CartService, module: ModuleType, *,
     assert cart.client.hget(f"cart:metrics:{{42}}:{datetime.now(UTC).date()}", "added") == "1"
 
 
-@pytest.mark.parametrize("functions", [False, True])
+@pytest.mark.parametrize("functions", FORMS)
 def test_a_cart_lives_by_awaited_methods(cart: CartService, module: ModuleType, *, functions: bool) -> None:
     """The same over redis.asyncio."""
 
@@ -121,7 +121,7 @@ def test_a_cart_lives_by_awaited_methods(cart: CartService, module: ModuleType, 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("functions", [False, True])
+@pytest.mark.parametrize("functions", FORMS)
 def test_calls_of_many_users_go_in_one_pipeline(cart: CartService, module: ModuleType, *, functions: bool) -> None:
     """Each answer stands in its place, and so does the error of a call that was refused."""
     calls = [

@@ -9,7 +9,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cart.carts import LARGEST, RULES, Answer, CartService, read, write
+from cart.carts import LARGEST, RULES, Answer, CartService, read, run_together, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +231,35 @@ def test_any_sequence_of_requests_ends_as_the_model_says(cart: CartService, sequ
         assert total == sum(held * price for _, held, price in items)
         assert lines == len(items) <= RULES["maximum_lines"]
         assert all(1 <= held <= RULES["maximum_quantity"] for _, held, _ in items)
+
+
+alone = st.one_of(adding, adding, adding, removing, updating, clearing)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(clients=st.lists(st.lists(alone, min_size=3, max_size=8), min_size=4, max_size=4))
+def test_many_clients_at_once_end_as_the_model_says_in_the_order_of_versions(cart: CartService, clients: list[list[Request]]) -> None:
+    """Each request is sent by two threads, as a retry that overtakes: it is applied once, and the versions leave no gap."""
+    cart.client.flushdb()
+    sent = [[replace(request, request_id=f"c{client}-{n}") for n, request in enumerate(drawn)] for client, drawn in enumerate(clients)]
+    applied: list[tuple[Request, Answer]] = []
+
+    def work(number: int) -> None:
+        for request in sent[number // 2]:
+            try:
+                applied.append((request, write(cart, request.name, request.request_id, *request.args)))
+            except redis.ResponseError:
+                continue  # it may be applied yet, by the other thread
+
+    run_together(2 * len(sent), work)
+
+    answers = {request.request_id: (request, answer) for request, answer in applied}
+    assert all(answers[request.request_id][1] == answer for request, answer in applied)
+    in_order = sorted(answers.values(), key=lambda pair: int(pair[1][0]))
+    assert [answer[0] for _, answer in in_order] == list(range(1, len(in_order) + 1))
+    model = Model()
+    for request, answer in in_order:
+        assert model.send(request) == answer
+    found = read(cart)
+    assert found[:5] == model.summary()
+    assert {sku: (held, price) for sku, held, price in found[6]} == model.lines

@@ -24,5 +24,6 @@ check = RedisCheck(
     critical=1,
     why="Carts whose slot nobody serves can't be read or written.",
     remedy="CLUSTER NODES names the failed master; promote its replica with CLUSTER FAILOVER TAKEOVER.",
+    once=True,
     measure=measure,
 )

@@ -27,5 +27,6 @@ check = RedisCheck(
     critical=None,
     why="The first caller pays for loading, and a caller without the source fails with NOSCRIPT.",
     remedy="dbkit migrate loads them.",
+    once=True,
     measure=measure,
 )

@@ -1,0 +1,54 @@
+"""kill -9 of the server under load: with its log it comes back with whole carts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbkit.project.state import Account
+from dbkit.redis import server as valkey
+from redis_load import Load, client_module, is_whole
+from scratch import until
+
+USERS = [f"u{number}" for number in range(40)]
+
+
+@pytest.fixture
+def server() -> Iterator[valkey.Server]:
+    account = Account(None, os.geteuid(), os.getegid())
+    wanted = os.environ.get("DBKIT_TEST_REDIS", "")
+    program = Path(wanted) if Path(wanted).is_file() else valkey.find_program(account)
+    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
+        server = valkey.Server(program, Path(folder) / "data", Path(folder) / "s", account)
+        valkey.start(server)
+        try:
+            yield server
+        finally:
+            valkey.stop(server)
+
+
+@pytest.mark.parametrize("fsync", ["everysec", "always"])
+def test_after_kill_9_no_cart_is_half_updated_and_retries_end_it_exactly(server: valkey.Server, tmp_path: Path, fsync: str) -> None:
+    """With `always` every acknowledged write is there; the operating system lives, so with `everysec` too."""
+    module = client_module(tmp_path)
+    with server.client() as client:
+        client.config_set("appendfsync", fsync)
+        load = Load(module.CartScripts(client), USERS)
+        load.start()
+        for share in (5, 20):
+            until(lambda share=share: min(load.acknowledged.get(user, 0) for user in USERS) >= share)  # type: ignore[misc]
+            os.kill(pid := int(client.info("server")["process_id"]), signal.SIGKILL)
+            until(lambda pid=pid: not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text())  # type: ignore[misc]
+            server.socket.unlink(missing_ok=True)
+            valkey.start(server)
+        load.stop()
+
+        for user in USERS:
+            assert load.acknowledged[user] <= is_whole(client, user) <= load.sent[user]
+        load.send_all_again()
+        assert [is_whole(client, user) for user in USERS] == [load.sent[user] for user in USERS]
