@@ -181,7 +181,7 @@ def refused(connection: psycopg.Connection[Any], statement: str, values: list[An
             raise
 
 
-def test_a_search_reads_an_index_in_order(pg_service: Factory) -> None:
+def test_a_search_is_planned_over_an_index_in_order(pg_service: Factory) -> None:
     """A page of a sort by price is one index condition, and filters that are NULL leave no trace, nor does products."""
     database = pg_service("product")
     owner = database.connect("owner")
