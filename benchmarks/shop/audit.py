@@ -11,12 +11,13 @@ import statistics
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import psycopg
-from shop import Load, alternate, at_most, commit_milliseconds, ratio, shop, table
+from typing import TYPE_CHECKING, Any
 
 from dbkit.source.templates import render
+from shop import Load, alternate, at_most, commit_milliseconds, ratio, shop, table
+
+if TYPE_CHECKING:
+    import psycopg
 
 TABLES = """
 CREATE TABLE public.wide (
