@@ -220,7 +220,7 @@ def test_a_run_with_nothing_to_do_needs_no_lock(small: Scratch) -> None:
         assert small.call("migrate", "--lock-wait", "0", code=0).err == ""
 
 
-@pytest.mark.parametrize("command", [("migrate",), ("rollback", "main"), ("seed",), ("vacuum",)])
+@pytest.mark.parametrize("command", [("migrate",), ("rollback", "main"), ("seed",), ("vacuum",), ("partitions",)])
 def test_a_protected_environment_refuses_where_nobody_can_be_asked(small: Scratch, command: tuple[str, ...]) -> None:
     small.describe(environment=f"{small.environment()}\nprotected = true")
 

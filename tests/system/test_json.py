@@ -37,6 +37,7 @@ RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "up": ((), lambda found: found == {"services": []}),
     "url": (("main",), lambda found: found["service"] == "main" and found["url"].startswith("postgresql://")),
     "verify": ((), lambda found: found["services"][0]["problems"] == []),
+    "partitions": ((), lambda found: "ops functions are not installed" in found["error"]["message"]),
     "vacuum": ((), lambda found: "ops functions are not installed" in found["error"]["message"]),
 }
 
