@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os.path
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError, UnreachableError
@@ -156,7 +156,10 @@ def scan(client: redis.Redis, header: Header, cursor: int, count: int) -> tuple[
 def glob_of(keys: Iterable[Key]) -> str:
     """Return one pattern for SCAN that all of the keys match."""
     globs = [key.glob for key in keys]
-    return globs[0] if len(globs) == 1 else os.path.commonpath([glob.partition("*")[0] for glob in globs]) + "*"
+    if len(globs) == 1:
+        return globs[0]
+    starts = zip(*(glob.partition("*")[0] for glob in globs), strict=False)
+    return "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, starts)) + "*"
 
 
 def calls_of(header: Header, found: Iterable[str]) -> Iterator[list[str]]:
