@@ -14,7 +14,9 @@ from scratch import Scratch
 # programs of their own: what they print is what was asked of the server
 SHELLS = {"psql", "redis-cli"}
 RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
+    "acl": (("main",), lambda found: "lives on PostgreSQL" in found["error"]["message"]),
     "baseline": (("main", "--reason", "x"), lambda found: found == {"service": "main", "baselined": ["main/0001_a"]}),
+    "cleanup": (("main",), lambda found: "lives on PostgreSQL" in found["error"]["message"]),
     "client": (("main",), lambda found: "lives on PostgreSQL" in found["error"]["message"]),
     "doctor": ((), lambda found: found["manifest"]["project"]["name"] == "scratch" and bool(found["checks"])),
     "down": ((), lambda found: found == {"stopped": []}),
@@ -24,6 +26,7 @@ RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "lint": (("migrations",), lambda found: isinstance(found, dict)),
     "migrate": ((), lambda found: found["services"][0]["applied"] == ["main/0001_a"]),
     "new": (("main", "b"), lambda found: found["migration"].endswith("migrations/main/0002_b.sql") and found["left"] == []),
+    "partitions": ((), lambda found: "ops functions are not installed" in found["error"]["message"]),
     "render": ((), lambda found: found["files"][0]["path"] == "main/0001_a.sql"),
     "renumber": (("main", "0001_a"), lambda found: found == {"service": "main", "dry_run": False, "renamed": []}),
     "repair": (("main", "--reason", "x"), lambda found: "nothing to repair" in found["error"]["message"]),
@@ -37,7 +40,6 @@ RUNS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     "up": ((), lambda found: found == {"services": []}),
     "url": (("main",), lambda found: found["service"] == "main" and found["url"].startswith("postgresql://")),
     "verify": ((), lambda found: found["services"][0]["problems"] == []),
-    "partitions": ((), lambda found: "ops functions are not installed" in found["error"]["message"]),
     "vacuum": ((), lambda found: "ops functions are not installed" in found["error"]["message"]),
 }
 
