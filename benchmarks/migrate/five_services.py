@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import measure
@@ -17,8 +14,8 @@ from measure import timed
 from dbkit.postgres.roles import prepare_cluster
 from dbkit.postgres.server import Server
 from dbkit.project.manifest import find_project
-from dbkit.project.state import Account
 from dbkit.redis import server as valkey
+from dbkit.redis.throwaway import throwaway_redis
 
 SERVICES = ("product", "order", "payment", "inventory")
 
@@ -26,7 +23,7 @@ SERVICES = ("product", "order", "payment", "inventory")
 def main() -> None:
     """Bring the shop up to date on servers that run, then ask again and again."""
     options = measure.options(__doc__, rounds=9)
-    with tempfile.TemporaryDirectory() as folder, measure.server() as server, redis() as store:
+    with tempfile.TemporaryDirectory() as folder, measure.server() as server, throwaway_redis() as store:
         root = Path(folder)
         dbkit, shop, environment = peers.script("dbkit"), str(root / "shop"), addresses(server, store)
         subprocess.run([dbkit, "init", shop, "--template", "shop"], check=True, stdout=subprocess.DEVNULL)
@@ -49,19 +46,6 @@ def main() -> None:
     for command in ("dbkit migrate", "dbkit status"):
         ratio = measure.ratio(asked, command, "dbmate, five times")
         measure.limit(f"{command}, nothing to do in five services, wall, to five dbmates", ratio, 1)
-
-
-@contextmanager
-def redis() -> Iterator[valkey.Server]:
-    """Start a throw-away Valkey."""
-    account = Account(None, os.geteuid(), os.getegid())
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        server = valkey.Server(valkey.find_program(account), Path(folder) / "data", Path(folder) / "s", account)
-        valkey.start(server)
-        try:
-            yield server
-        finally:
-            valkey.stop(server)
 
 
 def addresses(server: Server, store: valkey.Server) -> dict[str, str]:

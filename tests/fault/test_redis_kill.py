@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dbkit.project.state import Account
 from dbkit.redis import server as valkey
+from dbkit.redis.throwaway import throwaway_redis
 from redis_load import Load, client_module, is_whole
 from scratch import until
 
@@ -20,16 +19,9 @@ USERS = [f"u{number}" for number in range(40)]
 
 @pytest.fixture
 def server() -> Iterator[valkey.Server]:
-    account = Account(None, os.geteuid(), os.getegid())
-    wanted = os.environ.get("DBKIT_TEST_REDIS", "")
-    program = Path(wanted) if Path(wanted).is_file() else valkey.find_program(account)
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        server = valkey.Server(program, Path(folder) / "data", Path(folder) / "s", account)
-        valkey.start(server)
-        try:
-            yield server
-        finally:
-            valkey.stop(server)
+    wanted = Path(os.environ.get("DBKIT_TEST_REDIS", ""))
+    with throwaway_redis(wanted if wanted.is_file() else None) as server:
+        yield server
 
 
 @pytest.mark.parametrize("fsync", ["everysec", "always"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from dbkit.project.state import Account
 from dbkit.redis import server as valkey
 from dbkit.redis.connect import open_client
+from dbkit.redis.throwaway import throwaway_redis
 from redis_load import ROOT, client_module
 from scratch import Scratch
 
@@ -22,16 +21,9 @@ PASSWORD = "canary-of-the-app"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[valkey.Server]:
-    account = Account(None, os.geteuid(), os.getegid())
-    wanted = os.environ.get("DBKIT_TEST_REDIS", "")
-    program = Path(wanted) if Path(wanted).is_file() else valkey.find_program(account)
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        server = valkey.Server(program, Path(folder) / "data", Path(folder) / "s", account)
-        valkey.start(server)
-        try:
-            yield server
-        finally:
-            valkey.stop(server)
+    wanted = Path(os.environ.get("DBKIT_TEST_REDIS", ""))
+    with throwaway_redis(wanted if wanted.is_file() else None) as server:
+        yield server
 
 
 @pytest.fixture

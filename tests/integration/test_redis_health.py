@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ import pytest
 import redis
 
 from dbkit.health.redis import load_redis_checks
-from dbkit.project.state import Account
 from dbkit.redis import server as valkey
+from dbkit.redis.throwaway import throwaway_redis
 from scratch import Scratch, until
 
 # what a test can't provoke in a moment is provoked under a lower threshold
@@ -31,17 +30,8 @@ LOWER = {
 @pytest.fixture(scope="module")
 def pair() -> Iterator[tuple[valkey.Server, valkey.Server]]:
     """Two servers."""
-    account = Account(None, os.geteuid(), os.getegid())
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        program = valkey.find_program(account)
-        servers = [valkey.Server(program, Path(folder) / name, Path(folder) / f"{name}.s", account) for name in ("a", "b")]
-        for server in servers:
-            valkey.start(server)
-        try:
-            yield servers[0], servers[1]
-        finally:
-            for server in servers:
-                valkey.stop(server)
+    with throwaway_redis() as one, throwaway_redis() as other:
+        yield one, other
 
 
 @pytest.fixture

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbkit.project.state import Account
 from dbkit.redis import server as valkey
 from dbkit.redis.headers import read_header
 from dbkit.redis.sweep import calls_of, glob_of
+from dbkit.redis.throwaway import throwaway_redis
 from scratch import PATIENCE, Scratch, until
 
 if TYPE_CHECKING:
@@ -77,14 +75,8 @@ BUSY = "local until_then = 0\nfor turn = 1, 60000 do until_then = until_then + t
 @pytest.fixture(scope="module")
 def server() -> Iterator[valkey.Server]:
     """A server of this module's own, which may be stopped."""
-    account = Account(None, os.geteuid(), os.getegid())
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        server = valkey.Server(valkey.find_program(account), Path(folder) / "data", Path(folder) / "s", account)
-        valkey.start(server)
-        try:
-            yield server
-        finally:
-            valkey.stop(server)
+    with throwaway_redis() as server:
+        yield server
 
 
 @pytest.fixture

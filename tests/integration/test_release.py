@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from dbkit.project.state import Account
-from dbkit.redis import server as valkey
+from dbkit.redis.throwaway import throwaway_redis
 from scratch import Scratch
 
 SCRIPT = """--[[
@@ -28,14 +24,8 @@ return 1
 
 @pytest.fixture
 def redis_url() -> Iterator[str]:
-    account = Account(None, os.geteuid(), os.getegid())
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        server = valkey.Server(valkey.find_program(account), Path(folder) / "data", Path(folder) / "s", account)
-        valkey.start(server)
-        try:
-            yield server.url
-        finally:
-            valkey.stop(server)
+    with throwaway_redis() as server:
+        yield server.url
 
 
 @pytest.fixture

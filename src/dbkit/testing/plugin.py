@@ -248,33 +248,27 @@ class ServiceScripts:
 @pytest.fixture(scope="session")
 def dbkit_redis() -> Iterator[redis.Redis]:
     """A Redis for this worker."""
-    import tempfile
-
-    from dbkit.project.state import Account
-    from dbkit.redis import server as valkey
     from dbkit.redis.connect import open_client
-    from dbkit.testing.redis_cluster import running_cluster
 
     wanted = os.environ.get("DBKIT_TEST_REDIS", "")
-    account = Account(None, os.geteuid(), os.getegid())
     kind, _, named = wanted.partition(":")
     if kind in {"redis", "rediss", "unix"}:
         with open_client(wanted) as client:
             yield client
         return
     if kind == "cluster":
-        with running_cluster(Path(named) if named else valkey.find_program(account)) as url, open_client(url) as client:
+        from dbkit.project.state import Account
+        from dbkit.redis.server import find_program
+        from dbkit.testing.redis_cluster import running_cluster
+
+        account = Account(None, os.geteuid(), os.getegid())
+        with running_cluster(Path(named) if named else find_program(account)) as url, open_client(url) as client:
             yield client
         return
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        program = Path(wanted) if wanted else valkey.find_program(account)
-        server = valkey.Server(program, Path(folder) / "data", Path(folder) / "s", account)
-        valkey.start(server)
-        try:
-            with server.client() as client:
-                yield client
-        finally:
-            valkey.stop(server)
+    from dbkit.redis.throwaway import throwaway_redis
+
+    with throwaway_redis(Path(wanted) if wanted else None) as server, server.client() as client:
+        yield client
 
 
 @pytest.fixture
