@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -16,13 +15,21 @@ from pathlib import Path
 import psycopg
 
 from dbkit.postgres import server as pg
+from dbkit.postgres.throwaway import throwaway_server
 from dbkit.project.manifest import Environment, find_project
-from dbkit.project.state import server_account
 from dbkit.testing.plugin import Cluster, ServiceDatabase
 
 SCRIPTS = Path(__file__).parent / "scripts"
-# the rest is as PostgreSQL ships it: fsync, synchronous commits and full-page writes are on
-SETTINGS = (("max_connections", "200"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB"), ("checkpoint_timeout", "30min"))
+# what a throw-away server does without is on, as PostgreSQL ships it
+SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_connections": "200",
+    "max_wal_size": "8GB",
+    "shared_buffers": "1GB",
+    "checkpoint_timeout": "30min",
+}
 
 
 @dataclass(frozen=True)
@@ -97,22 +104,8 @@ class Shop:
 @contextmanager
 def shop() -> Iterator[Shop]:
     """Start a durable server on a disk; what it holds goes afterwards."""
-    account, environment = server_account(), Environment()
-    home = Path(tempfile.mkdtemp(prefix="dbkit-bench-", dir="/var/tmp"))
-    account.own(home)
-    running = pg.Server(
-        binaries=pg.find_binaries(environment.postgres, environment.postgres_bin, account),
-        data=home / "data",
-        sockets=home / "s",
-        account=account,
-        settings=SETTINGS,
-    )
-    try:
-        pg.start(running)
+    with throwaway_server(Environment(), **SETTINGS) as running:
         yield Shop(running, Cluster(find_project(Path(__file__).parents[2]), running))
-    finally:
-        pg.stop(running, "immediate")
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def commit_milliseconds(database: ServiceDatabase, commits: int = 200) -> float:
