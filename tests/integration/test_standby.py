@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from collections.abc import Iterator
 
@@ -10,7 +9,7 @@ import psycopg
 import pytest
 
 from dbkit.errors import DbkitError
-from dbkit.postgres import server as pg
+from dbkit.postgres.throwaway import standby_of
 from scratch import Scratch, until
 
 
@@ -21,22 +20,12 @@ def standby(scratch: Scratch) -> Iterator[Scratch]:
     scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
     scratch.migrate()
     primary = scratch.pool.server
-    data = primary.data.with_name("standby")
-    copy = pg.Server(primary.binaries, data, primary.sockets.with_name("standby-s"), primary.account, primary.settings)
-    done = primary.account.run(
-        [primary.binaries.program("pg_basebackup"), "-d", primary.conninfo("postgres"), "-D", str(data), "-c", "fast", "-X", "stream", "-R"]
-    )
-    assert done.returncode == 0, done.stderr
-    pg.start(copy)
-    try:
+    with standby_of(primary, "standby") as copy:
         here = scratch.environment().replace(str(primary.sockets), str(copy.sockets))
         manifest = (scratch.root / "dbkit.toml").read_text(encoding="utf-8")
         scratch.write("dbkit.toml", manifest.replace(scratch.environment(), here))
         until(lambda: scratch.states() == {"0001_a": "applied"})
         yield scratch
-    finally:
-        pg.stop(copy, "immediate")
-        shutil.rmtree(data)
 
 
 def test_a_standby_is_read_and_never_written(standby: Scratch) -> None:

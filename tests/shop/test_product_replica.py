@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from dbkit.postgres import server as pg
+from dbkit.postgres.throwaway import standby_of
 
 if TYPE_CHECKING:
     from dbkit.testing.plugin import Cluster, ServiceDatabase
@@ -74,15 +74,7 @@ def primary(dbkit_cluster: Cluster) -> Iterator[ServiceDatabase]:
 @pytest.fixture(scope="module")
 def replica(primary: ServiceDatabase, dbkit_cluster: Cluster) -> Iterator[pg.Server]:
     """A copy of the server that replays what the primary streams, and has all that is there."""
-    server = dbkit_cluster.server
-    data = server.data.with_name("replica")
-    copy = pg.Server(server.binaries, data, server.sockets.with_name("replica-s"), server.account, server.settings)
-    done = server.account.run(
-        [server.binaries.program("pg_basebackup"), "-d", server.conninfo("postgres"), "-D", str(data), "-c", "fast", "-X", "stream", "-R"]
-    )
-    assert done.returncode == 0, done.stderr
-    pg.start(copy)
-    try:
+    with standby_of(dbkit_cluster.server, "replica") as copy:
         row = primary.connect(None).execute("SELECT pg_current_wal_lsn()::text").fetchone()
         assert row
         with psycopg.connect(copy.conninfo("postgres"), autocommit=True) as watcher:
@@ -90,9 +82,6 @@ def replica(primary: ServiceDatabase, dbkit_cluster: Cluster) -> Iterator[pg.Ser
             while watcher.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [row[0]]).fetchone() != (True,):
                 assert time.monotonic() < deadline, "the replica does not catch up"
         yield copy
-    finally:
-        pg.stop(copy, "immediate")
-        shutil.rmtree(data)
 
 
 def on(replica: pg.Server, primary: ServiceDatabase, role: str) -> Connection:

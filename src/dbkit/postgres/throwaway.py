@@ -91,6 +91,23 @@ def _programs(settings: Environment) -> Iterator[tuple[int, Environment]]:
 
 
 @contextmanager
+def standby_of(primary: pg.Server, name: str) -> Iterator[pg.Server]:
+    """Copy a running server into the folder `name` beside its data, and start the copy, which follows it; remove it afterwards."""
+    data = primary.data.with_name(name)
+    copy = pg.Server(primary.binaries, data, primary.sockets.with_name(f"{name}-s"), primary.account, primary.settings)
+    program, source = primary.binaries.program("pg_basebackup"), primary.conninfo("postgres")
+    done = primary.account.run([program, "-d", source, "-D", str(data), "-c", "fast", "-X", "stream", "-R"])
+    if done.returncode:
+        raise DbkitError(f"pg_basebackup failed: {done.stderr.strip()}")
+    pg.start(copy)
+    try:
+        yield copy
+    finally:
+        pg.stop(copy, "immediate")
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
 def throwaway_server(settings: Environment, **more: str) -> Iterator[pg.Server]:
     """Start a server of the environment's version in a folder of its own; remove both afterwards. `more` are settings of the server."""
     account = server_account()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from dbkit.postgres import server as pg
+from dbkit.postgres.throwaway import standby_of
 from dbkit.selftest import gate
 from dbkit.selftest.arena import PROJECT, Arena
-from dbkit.selftest.fault import NotSurvivedError, expect, expect_in, fault
+from dbkit.selftest.fault import expect, expect_in, fault
 from dbkit.selftest.trial import SERVICE, Trial, until
 from dbkit.selftest.trial import trial as another_trial
 from dbkit.selftest.wire import wire
@@ -24,30 +24,8 @@ HOLDER = (
 @contextmanager
 def standby(arena: Arena, stem: str) -> Iterator[Arena]:
     """Copy the server; the copy follows it."""
-    primary = arena.own()
-    data = primary.data.with_name(stem)
-    copy = pg.Server(primary.binaries, data, primary.sockets.with_name(f"{stem}-s"), primary.account, primary.settings)
-    command = [
-        primary.binaries.program("pg_basebackup"),
-        "-d",
-        primary.conninfo("postgres"),
-        "-D",
-        str(data),
-        "-c",
-        "fast",
-        "-X",
-        "stream",
-        "-R",
-    ]
-    done = primary.account.run(command)
-    if done.returncode:
-        raise NotSurvivedError(f"pg_basebackup failed: {done.stderr.strip()}")
-    pg.start(copy)
-    try:
+    with standby_of(arena.own(), stem) as copy:
         yield Arena(arena.folder, copy.conninfo("postgres"), arena.settings, copy, arena.said)
-    finally:
-        pg.stop(copy, "immediate")
-        shutil.rmtree(data, ignore_errors=True)
 
 
 @fault(
