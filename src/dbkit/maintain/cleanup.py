@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ def clean(store: Store, client: redis.Redis, told: Callable[[str], None]) -> lis
         if not script.header.each:
             continue
         rules = tuple(str(numbers[rule]) for rule in script.header.rules)
-        name = script.name
-        sweep = Sweep(client, script, rules, lambda _: None, lambda found, _, name=name: told(f"{name}: {found} keys"), {})  # type: ignore[misc]
-        end = sweep.run()
-        done.append(Cleaned(name, end.found, end.sums))
+        end = Sweep(client, script, rules, lambda _: None, partial(_tell, told, script.name), {}).run()
+        done.append(Cleaned(script.name, end.found, end.sums))
     return done
+
+
+def _tell(told: Callable[[str], None], name: str, found: int) -> None:
+    told(f"{name}: {found} keys")
 
 
 def count(store: Store, client: redis.Redis) -> list[Cleaned]:

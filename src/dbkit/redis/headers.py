@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,10 @@ class Key:
             parts += [re.escape(self.pattern[end : found.start()]), f"(?P<{found[1]}>{values})"]
             end = found.end()
         return re.compile("".join(parts) + re.escape(self.pattern[end:]), re.DOTALL)
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """Return the key's name with a value in place of each placeholder."""
+        return _PLACEHOLDER.sub(lambda found: values[found[1]], self.pattern)
 
 
 @dataclass(frozen=True, slots=True)

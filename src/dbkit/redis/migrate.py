@@ -13,7 +13,7 @@ from dbkit.errors import ConfigurationError, DbkitError, InterruptedRunError
 from dbkit.redis import journal
 from dbkit.redis.headers import read_header
 from dbkit.redis.lease import Lease, lease
-from dbkit.redis.migrations import KeyMigration, checksum, load_key_migrations, pending
+from dbkit.redis.migrations import KeyMigration, checksum, load_key_migrations, named, pending
 from dbkit.redis.scripts import LuaScript, library_name, library_source, load, load_scripts, loaded
 from dbkit.redis.sweep import Part, Sweep
 
@@ -90,7 +90,7 @@ def plan_rollback(store: Store, client: redis.Redis, *, to: str | None, steps: i
     applied.sort(key=lambda name: _applied_at(known[name]), reverse=True)
     chosen = applied[: steps if steps is not None else 1]
     if to is not None:
-        wanted = next((name for name in applied if name == to or name.split("_")[0] == to), None)
+        wanted = named(applied, to)
         if wanted is None and to != "0":
             raise ConfigurationError(f"{to!r} is not applied, so there is no way back to it", hint=f"applied: {', '.join(applied)}")
         chosen = applied[: applied.index(wanted)] if wanted else applied
@@ -177,7 +177,7 @@ class Work:
         started = time.monotonic()
         stored, kept = self._begin(change)
 
-        def told(found: int, _: int) -> None:
+        def told(found: int) -> None:
             self.told(Event("progress", change.name, f"{found} keys"))
 
         sweep = Sweep(self.client, change.script, (), self.lease.hold, told, kept)

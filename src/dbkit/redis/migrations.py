@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +104,11 @@ def _script(project: Project, path: Path) -> LuaScript:
     return script
 
 
+def named(names: Iterable[str], wanted: str) -> str | None:
+    """Return the migration that is meant by its name or its number."""
+    return next((name for name in names if wanted in {name, name.split("_")[0]}), None)
+
+
 def pending(target: Target, files: list[KeyMigration], found: Mapping[str, Status], to: str | None) -> list[KeyMigration]:
     """Return what is to be applied, in order. Raises ConfigurationError for whatever stands against a run."""
     names = [migration.name for migration in files]
@@ -122,7 +127,7 @@ def pending(target: Target, files: list[KeyMigration], found: Mapping[str, Statu
                 hint="bring the old text back and write a new migration",
             )
     if to is not None:
-        wanted = next((name for name in names if name == to or name.split("_")[0] == to), None)
+        wanted = named(names, to)
         if wanted is None:
             raise ConfigurationError(f"no migration {to!r}", hint=f"migrations: {', '.join(names) or 'none'}")
         files = files[: names.index(wanted) + 1]

@@ -44,13 +44,13 @@ Keep = Callable[[Mapping[str, str]], None]
 
 @dataclass(slots=True)
 class Sweep:
-    """One script over its keys. `keep` writes the cursors, `told` hears of each batch; `kept` is what was written before."""
+    """One script over its keys. `keep` writes the cursors, `told` hears how many were found so far; `kept` is what was written before."""
 
     client: redis.Redis
     script: LuaScript
     rules: tuple[str, ...]
     keep: Keep
-    told: Callable[[int, int], None]
+    told: Callable[[int], None]
     kept: Mapping[str, str]
     parts: dict[str, Part] = field(default_factory=dict)
     _size: int = FIRST_BATCH
@@ -92,7 +92,7 @@ class Sweep:
         return Part(found=sum(part.found for part in parts), sums=sums, is_done=True)
 
     def _walk(self, server: Primary) -> None:
-        part, source = self._part(server), self.script.source(major_version(server.client))
+        part, major = self._part(server), major_version(server.client)
         kept, looked = 0.0, time.monotonic()
         while not part.is_done:
             begun = time.monotonic()
@@ -100,18 +100,18 @@ class Sweep:
                 self._keep(server, part)
                 kept = begun
             cursor, found = scan(server.client, self.script.header, part.cursor, self._size)
-            self._call(server, source, found, part)
+            self._call(server, major, found, part)
             part.cursor, part.is_done, part.found = cursor, cursor == 0, part.found + len(found)
             self._last = time.monotonic()
             self._pace(server, self._last - begun, looked)
-            self.told(sum(p.found for p in self.parts.values()), part.found)
+            self.told(sum(p.found for p in self.parts.values()))
         _replicated(server.client)
         self._keep(server, part)
 
     def _keep(self, server: Primary, part: Part) -> None:
         self.keep({server.slots: json.dumps(asdict(part))})
 
-    def _call(self, server: Primary, source: str, found: list[str], part: Part) -> None:
+    def _call(self, server: Primary, major: int, found: list[str], part: Part) -> None:
         """Run the script for what was found, in one round trip."""
         import redis as driver
 
@@ -119,8 +119,8 @@ class Sweep:
         if not calls:
             return
         pipeline = server.client.pipeline(transaction=False)
-        pipeline.script_load(source)
-        sha = self.script.sha(major_version(server.client))
+        pipeline.script_load(self.script.source(major))
+        sha = self.script.sha(major)
         for keys in calls:
             pipeline.evalsha(sha, len(keys), *keys, *self.rules)
         _, *answers = pipeline.execute(raise_on_error=False)
@@ -175,15 +175,9 @@ def calls_of(header: Header, found: Iterable[str]) -> Iterator[list[str]]:
                 break
     for values, opened in groups.items():
         given = dict(zip(needed, values, strict=True))
-        names = [_filled(key, given) for key in fixed]
+        names = [key.filled(given) for key in fixed]
         for start in range(0, max(len(opened), 1), MOST_OPEN):
             yield names + opened[start : start + MOST_OPEN]
-
-
-def _filled(key: Key, values: Mapping[str, str]) -> str:
-    import re
-
-    return re.sub(r"<(\w+)(?::date)?>", lambda found: values[found[1]], key.pattern)
 
 
 def lag_of(replication: Mapping[str, Any]) -> int:
