@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,14 +25,17 @@ MOST = 90  # requests of a cart: fewer than are remembered
 
 def client_module(folder: Path) -> ModuleType:
     """Generate the client and import it."""
-    path = folder / "cart_scripts.py"
+    path = folder / "cart_scripts_of_load.py"
     path.write_text(generate(find_project(ROOT), "cart"), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("cart_scripts_of_load", path)
+    return import_file(path)
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a module by its path."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

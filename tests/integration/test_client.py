@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from redis.exceptions import NoScriptError, ResponseError
 
 from dbkit.redis.client import runtime
+from redis_load import import_file
 from scratch import Scratch
 
 ROOT = Path(__file__).parents[2]
@@ -59,16 +58,6 @@ def points(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 USE = """
 import redis
 import redis.asyncio
@@ -112,7 +101,7 @@ def test_the_module_and_its_use_are_strictly_typed(tmp_path: Path, scratch: Scra
 def test_every_shape_of_a_header_becomes_a_method(points: Path, scratch: Scratch, dbkit_redis: Any) -> None:
     told = scratch.call("--project", str(points), "--format", "json", "client", "points", code=0).document
     (points / "points_scripts.py").write_text(told["text"])
-    module = load(points / "points_scripts.py")
+    module = import_file(points / "points_scripts.py")
     scripts = module.PointsScripts(dbkit_redis)
 
     given = scripts.give(team="a", class_="x", from_="me", is_final=False, rows=[("é", 1), ("b", 2)], days=[])

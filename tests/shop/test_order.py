@@ -6,26 +6,15 @@ What one session can show is in tests/shop/order/*.sql.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psycopg
 import pytest
-from order_calls import LAMP, Bounded, Connection, Database, at_once, outcome_of, place, rows, value, wait_until_blocked
+from order_calls import LAMP, Connection, Database, at_once, outcome_of, place, rows, value, wait_until_blocked
 from psycopg import sql
 
-
-@pytest.fixture
-def db(pg_service: Callable[[str], Database]) -> Database:
-    """Give an order database without seeds."""
-    return Bounded(pg_service("order"))
-
-
-@pytest.fixture
-def owner(db: Database) -> Connection:
-    """Give a session of the owner, who may do by hand what the functions do."""
-    return db.connect("owner")
+pytest_plugins = ["order_fixtures"]
 
 
 def test_five_pending_orders_survive_a_hundred_attempts(db: Database) -> None:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import LiteralString
 
 import psycopg
 import pytest
-from order_calls import Bounded, Connection, Database, outcome_of, place, rows
+from order_calls import Database, outcome_of, place, rows
 
-
-@pytest.fixture
-def db(pg_service: Callable[[str], Database]) -> Database:
-    """Give an order database without seeds."""
-    return Bounded(pg_service("order"))
-
-
-@pytest.fixture
-def owner(db: Database) -> Connection:
-    """Give a session of the owner, who may do by hand what the functions do."""
-    return db.connect("owner")
+pytest_plugins = ["order_fixtures"]
 
 
 @pytest.mark.parametrize(

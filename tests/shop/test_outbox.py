@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from uuid import UUID
@@ -17,7 +16,6 @@ from uuid import UUID
 import pytest
 from order_calls import (
     DEADLINE_SECONDS,
-    Bounded,
     Connection,
     Database,
     at_once,
@@ -33,17 +31,7 @@ from order_calls import (
     wait_until_blocked,
 )
 
-
-@pytest.fixture
-def db(pg_service: Callable[[str], Database]) -> Database:
-    """Give an order database without seeds."""
-    return Bounded(pg_service("order"))
-
-
-@pytest.fixture
-def owner(db: Database) -> Connection:
-    """Give a session of the owner, who may do by hand what the functions do."""
-    return db.connect("owner")
+pytest_plugins = ["order_fixtures"]
 
 
 def test_two_workers_never_hold_one_key(db: Database, owner: Connection) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 from order_calls import (
     DEADLINE_SECONDS,
-    Bounded,
     Connection,
     Database,
     at_once,
@@ -25,17 +23,7 @@ from order_calls import (
     value,
 )
 
-
-@pytest.fixture
-def db(pg_service: Callable[[str], Database]) -> Database:
-    """Give an order database without seeds."""
-    return Bounded(pg_service("order"))
-
-
-@pytest.fixture
-def owner(db: Database) -> Connection:
-    """Give a session of the owner, who may do by hand what the functions do."""
-    return db.connect("owner")
+pytest_plugins = ["order_fixtures"]
 
 
 class Reader:

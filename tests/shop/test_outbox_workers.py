@@ -6,14 +6,14 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psycopg
-import pytest
-from order_calls import DEADLINE_SECONDS, Bounded, Connection, Database, claim, complete, emit, register, rows, value
+from order_calls import DEADLINE_SECONDS, Connection, Database, claim, complete, emit, register, rows, value
+
+pytest_plugins = ["order_fixtures"]
 
 WORKERS, KEYS, EVENTS_OF_A_KEY, HEAD_START = 16, 24, 20, 8
 
@@ -26,12 +26,6 @@ class Seen:
     kills: int = 0
     zombies_refused: int = 0
     all_written: bool = False
-
-
-@pytest.fixture
-def db(pg_service: Callable[[str], Database]) -> Database:
-    """Give an order database without seeds."""
-    return Bounded(pg_service("order"))
 
 
 def work(db: Database, seen: Seen, number: int) -> None:
