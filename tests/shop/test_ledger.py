@@ -40,7 +40,7 @@ TAMPERING = {
     "a transfer changed": ("UPDATE payment.ledger_transfers SET xid = pg_current_xact_id()", "SH130", "ledger_transfers_append_only"),
     "a transfer changed on conflict": (UPSERT, "SH130", "ledger_transfers_append_only"),
     "a transfer deleted": ("DELETE FROM payment.ledger_transfers", "SH130", "ledger_transfers_append_only"),
-    "everything truncated": ("TRUNCATE payment.payments CASCADE", "SH130", None),
+    "everything truncated": ("TRUNCATE payment.payments CASCADE", "SH451", None),
     "the entries truncated": ("TRUNCATE payment.ledger_entries", "SH130", "ledger_entries_append_only"),
     "a balance changed": ("UPDATE payment.ledger_accounts SET balance = balance - 1", "SH135", "ledger_accounts_by_entries"),
     "an account's kind changed": ("UPDATE payment.ledger_accounts SET kind = 'bank'", "SH135", "ledger_accounts_by_entries"),

@@ -208,7 +208,7 @@ def test_a_month_of_the_outbox_stays_while_a_delivery_points_into_it(database: S
     )
     ((failed,),) = [[result] for result in keep(database) if "outbox" in result.what]
     assert failed.outcome == "failed"
-    assert "deliveries that are open" in failed.note
+    assert "open deliveries or dead letters" in failed.note
     superuser.execute("DELETE FROM orders.outbox_deliveries")
     assert [result.outcome for result in keep(database)] == ["dropped"]
 

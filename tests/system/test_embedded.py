@@ -27,7 +27,7 @@ KEYS
 ARGV
 
 RETURNS
-  the greeting
+  greeting  text
 
 ERRORS
 ]]
