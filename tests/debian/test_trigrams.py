@@ -15,12 +15,14 @@ def test_two_errors_in_a_word_are_within_the_reach_of_trigrams(pg_service: Calla
     database = pg_service("product")
     with database.connect("owner") as owner:
         owner.execute("INSERT INTO product.categories (path, slug, name) VALUES ('{}', 'audio', 'Audio')")
-        owner.execute("INSERT INTO product.products (category_id, sku, name) VALUES (1, 'HP-1', 'Wireless headphones')")
+        for sku, name in (("HP-1", "Wireless headphones"), ("HP-2", "Headphone stand")):
+            owner.execute("INSERT INTO product.products (category_id, sku, name) VALUES (1, %s, %s)", [sku, name])
         owner.execute("SELECT product.set_offer(id, 'USD', 100, 1, TRUE), product.refresh_search_words() FROM product.products")
     with database.connect(None) as superuser:
         superuser.execute("CREATE SCHEMA ext; GRANT USAGE ON SCHEMA ext TO PUBLIC; CREATE EXTENSION pg_trgm SCHEMA ext")
     app = database.connect()
 
     assert app.execute(SUGGESTED, ["wierlesss"]).fetchone() == ("wireless",)
+    assert app.execute(SUGGESTED, ["wirelss haedphones"]).fetchone() == ("wireless headphones",)
     assert app.execute(SUGGESTED, ["wirelss"]).fetchone() == ("wireless",)
     assert app.execute(SUGGESTED, ["xyzzyx"]).fetchone() == (None,)

@@ -146,19 +146,19 @@ def state(project: Scratch) -> dict[str, str]:
 
 def test_every_key_is_changed_once_and_back(project: Scratch, client: redis.Redis) -> None:
     """What the pattern does not match stays; the journal says how many there were, when, and by whom."""
-    fill(client, 300)
+    fill(client, 1000)
     before = {name: client.dump(name) for name in client.keys("*")}
 
-    assert "for 300 of 303 keys" in project.call("migrate", "cart", "--dry-run", code=0).out
+    assert "for 1000 of 1003 keys" in project.call("migrate", "cart", "--dry-run", code=0).out
     assert {name: client.dump(name) for name in client.keys("*")} == before
     project.call("migrate", "cart", "--check", code=1)
-    assert "300 keys, 300 changed" in project.call("migrate", "cart", code=0).out
-    assert new_lines(client, 300) == 300
+    assert "1000 keys, 1000 changed" in project.call("migrate", "cart", code=0).out
+    assert new_lines(client, 1000) == 1000
     assert "up to date" in project.call("migrate", "cart", code=0).out
     entries = journal(client)
     assert [entry["event"] for entry in entries] == ["started", "applied"]
     assert {"checksum", "rollback", "os_user", "host", "run", "release"} <= entries[1].keys()
-    assert (entries[1]["scanned"], entries[1]["changed"]) == ("300", "300")
+    assert (entries[1]["scanned"], entries[1]["changed"]) == ("1000", "1000")
 
     assert "HSET" in project.call("rollback", "cart", "--dry-run", code=0).out
     project.write("migrations/cart/0001_split_price.rollback.lua", "-- gone wrong: the stored text counts")
