@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import threading
 from collections import Counter
@@ -21,6 +22,12 @@ from scratch import PATIENCE, until
 ROOT = Path(__file__).parents[1]
 DAY = date(2026, 11, 22)
 MOST = 90  # requests of a cart: fewer than are remembered
+
+
+def wanted_program() -> Path | None:
+    """Return the server program that $DBKIT_TEST_REDIS names, alone or for a cluster; None: the embedded Valkey."""
+    program = Path(os.environ.get("DBKIT_TEST_REDIS", "").removeprefix("cluster").removeprefix(":"))
+    return program if program.is_file() else None
 
 
 def client_module(folder: Path) -> ModuleType:

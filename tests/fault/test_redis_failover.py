@@ -15,7 +15,7 @@ import redis
 from dbkit.project.state import Account
 from dbkit.redis.server import find_program
 from dbkit.testing.redis_cluster import running_cluster
-from redis_load import ROOT, Load, client_module, is_whole
+from redis_load import ROOT, Load, client_module, is_whole, wanted_program
 from scratch import PATIENCE, Scratch, until
 
 USERS = [f"u{number}" for number in range(40)]
@@ -43,8 +43,7 @@ return redis.call("HSETNX", KEYS[1], "mark", 1)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """Three masters, two of them with a replica."""
-    wanted = os.environ.get("DBKIT_TEST_REDIS", "").removeprefix("cluster").removeprefix(":")
-    program = Path(wanted) if Path(wanted).is_file() else find_program(Account(None, os.geteuid(), os.getegid()))
+    program = wanted_program() or find_program(Account(None, os.geteuid(), os.getegid()))
     with running_cluster(program, replicas=2) as url:
         yield url
 

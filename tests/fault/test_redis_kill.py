@@ -11,7 +11,7 @@ import pytest
 
 from dbkit.redis import server as valkey
 from dbkit.redis.throwaway import throwaway_redis
-from redis_load import Load, client_module, is_whole
+from redis_load import Load, client_module, is_whole, wanted_program
 from scratch import until
 
 USERS = [f"u{number}" for number in range(40)]
@@ -19,8 +19,7 @@ USERS = [f"u{number}" for number in range(40)]
 
 @pytest.fixture
 def server() -> Iterator[valkey.Server]:
-    wanted = Path(os.environ.get("DBKIT_TEST_REDIS", ""))
-    with throwaway_redis(wanted if wanted.is_file() else None) as server:
+    with throwaway_redis(wanted_program()) as server:
         yield server
 
 

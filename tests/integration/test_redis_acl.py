@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,7 +12,7 @@ import redis
 from dbkit.redis import server as valkey
 from dbkit.redis.connect import open_client
 from dbkit.redis.throwaway import throwaway_redis
-from redis_load import ROOT, client_module
+from redis_load import ROOT, client_module, wanted_program
 from scratch import Scratch
 
 PASSWORD = "canary-of-the-app"
@@ -21,8 +20,7 @@ PASSWORD = "canary-of-the-app"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[valkey.Server]:
-    wanted = Path(os.environ.get("DBKIT_TEST_REDIS", ""))
-    with throwaway_redis(wanted if wanted.is_file() else None) as server:
+    with throwaway_redis(wanted_program()) as server:
         yield server
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import threading
@@ -17,6 +16,7 @@ import redis
 
 from dbkit.project.manifest import find_project
 from dbkit.redis.scripts import FUNCTIONS_SINCE, LuaScript, load_scripts
+from redis_load import wanted_program
 
 ROOT = Path(__file__).parents[3]
 RULES: dict[str, int] = tomllib.loads((ROOT / "dbkit.toml").read_text(encoding="utf-8"))["services"]["cart"]["rules"]
@@ -28,8 +28,8 @@ TOKEN, OTHER_TOKEN = "holder-" + "a" * 32, "holder-" + "b" * 32
 
 def _has_functions() -> bool:
     """Say whether the tests' server has functions: Redis 7 and Valkey have, 6.2 has not."""
-    program = os.environ.get("DBKIT_TEST_REDIS", "").removeprefix("cluster").removeprefix(":")
-    if not Path(program).is_file():
+    program = wanted_program()
+    if program is None:
         return True
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     return int(re.search(r"v=(\d+)", told)[1]) >= FUNCTIONS_SINCE  # type: ignore[index]
