@@ -1,5 +1,7 @@
 """Fail where the tests ran less than 95% of a function's statements; one in SQL counts as one statement, its call.
 
+What a macro makes several functions of is one to us, of which each line has to run in one of them.
+
     python ci/coverage.py FILE.lcov …
 
 Every function that is below stands in the table, the worst first, with the lines that no test ran.
@@ -16,7 +18,7 @@ Function = tuple[str, int, str]  # file, line, name
 
 
 def read(files: list[str]) -> dict[Function, Counter[int]]:
-    """Return how often each line of each function ran, over all files; a function without lines has that of its calls."""
+    """Return how often each line of each function ran, over all files; a function without lines of its own has that of its calls."""
     calls: Counter[Function] = Counter()
     lines: dict[Function, Counter[int]] = {}
     for file in files:

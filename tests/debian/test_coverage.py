@@ -54,6 +54,22 @@ END IF;
 """
 
 
+TWICE = """
+{% macro twice(name) %}
+CREATE FUNCTION main.{{ name }}(p_number integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_number > 10 THEN
+        p_number := 10;
+    END IF;
+    IF p_number < 0 THEN
+        p_number := 0;
+    END IF;
+    RETURN p_number;
+END $$;
+{% endmacro %}
+"""
+
+
 @pytest.fixture
 def judge(scratch: Scratch) -> Scratch:
     """A service with functions of both languages, and a trigger's."""
@@ -99,6 +115,27 @@ def test_what_the_sql_tests_ran_is_told_by_the_template_s_lines(judge: Scratch) 
     assert checked.returncode == 1
     assert [line.split()[2] for line in checked.stdout.splitlines()[:-1]] == ["idle", "judge"]
     assert "schemas/main/judge.sql.j2:5,8,16" in checked.stdout
+
+
+def test_a_line_of_a_macro_that_makes_functions_counts_in_all_of_them(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);", "DROP TABLE main.a;")
+    scratch.write("schemas/_shared/twice.sql.j2", TWICE)
+    scratch.write("schemas/main/both.sql.j2", """{% from "twice.sql.j2" import twice %}\n{{ twice("one") }}\n{{ twice("other") }}""")
+    scratch.write(
+        "tests/main/a.sql",
+        """
+        -- test: either keeps within its limits
+        SELECT FROM (VALUES (main.one(11), 10), (main.one(5), 5), (main.other(5), 5)) AS t (found, wanted) WHERE found <> wanted;
+        """,
+    )
+
+    scratch.call("test", "main", "--coverage", "found.lcov", code=0)
+
+    text = (scratch.root / "found.lcov").read_text(encoding="utf-8")
+    found = record(text, "schemas/_shared/twice.sql.j2")
+    assert {"FN:2,one", "FN:2,other", "FNDA:2,one", "FNDA:1,other", "DA:4,3", "DA:5,1", "DA:7,3", "DA:8,0", "DA:10,3"} <= found
+    checked = subprocess.run([sys.executable, CI, scratch.root / "found.lcov"], capture_output=True, text=True, check=False)
+    assert [line.split()[2:] for line in checked.stdout.splitlines()[:-1]] == [["other", "schemas/_shared/twice.sql.j2:8"]]
 
 
 def test_what_several_processes_ran_is_one_report(judge: Scratch) -> None:

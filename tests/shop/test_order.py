@@ -224,6 +224,21 @@ def test_sweepers_share_the_work(db: Database, owner: Connection) -> None:
     assert value(owner, "SELECT count(*) FROM orders.outbox_events WHERE type = 'order.expired'") == 20
 
 
+def test_orders_expire_where_no_partition_can_be_made(db: Database, owner: Connection) -> None:
+    """A sweeper that can't have a partitioned table does the rest of its work, and says so."""
+    order = place(db.connect(), 7, "one")["order_id"]
+    owner.execute("UPDATE orders.orders SET expires_at = now() - interval '1 minute' WHERE id = %s", [order])
+    sweeper, warnings = db.connect(), []
+    sweeper.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
+    latest = value(owner, "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'orders.outbox_events'::regclass")
+    owner.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(*latest.split("."))))
+    with owner.transaction():
+        owner.execute("LOCK TABLE ONLY orders.outbox_events IN SHARE UPDATE EXCLUSIVE MODE")
+        assert value(sweeper, "SELECT orders.cleanup_expired_orders()") == 1
+
+    assert warnings == ["partitions were not made: their tables are busy; the next run tries again"]
+
+
 def test_one_of_confirming_and_cancelling_wins(db: Database) -> None:
     """Confirming and cancelling at once end in a path that there is, each step told once."""
     first, second = db.connect(), db.connect()

@@ -21,6 +21,7 @@ from order_calls import (
     register,
     rows,
     value,
+    wait_until_blocked,
 )
 
 pytest_plugins = ["order_fixtures"]
@@ -125,6 +126,25 @@ def test_dead_events_that_two_requeue_at_once_come_back_once(db: Database, owner
     assert len({r["event_id"] for answer in answers for r in answer}) == sum(map(len, answers)) == 20
     assert {r["is_in_order"] for answer in answers for r in answer} == {on_dead == "block"}
     assert sorted(int(e["aggregateid"]) for e in claim(worker, "w")) == list(range(20))
+
+
+def test_a_dead_letter_that_another_requeues_meanwhile_comes_back_once(db: Database, owner: Connection) -> None:
+    """The second waits for the first, and is told of nothing."""
+    register(owner, "t", on_dead="skip", maximum_attempts=1)
+    emit(owner, "key", 1)
+    worker = db.connect()
+    fail(worker, claim(worker, "w")[0])
+    first, second = db.connect("ops"), db.connect("ops")
+    requeue = partial(rows, query="SELECT * FROM orders.requeue_dead_letters('t')")
+
+    with ThreadPoolExecutor() as pool:
+        with first.transaction():
+            assert len(requeue(first)) == 1
+            late = pool.submit(requeue, second)
+            wait_until_blocked(owner, second.info.backend_pid)
+        assert late.result() == []
+
+    assert [e["aggregateid"] for e in claim(worker, "w")] == ["1"]
 
 
 def test_a_month_into_which_a_delivery_points_is_not_released(db: Database, owner: Connection) -> None:

@@ -20,6 +20,7 @@ from dbkit.postgres.queries import sql
 from dbkit.routines.made import find, made
 from dbkit.source.files import load_migrations
 from dbkit.source.repeatables import load_routines
+from dbkit.source.templates import Origin
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,6 +39,7 @@ WAIT_SECONDS = 5.0
 class Point:
     """What is counted in a function that begins at a line of a file: its calls, a statement, or a branch of one.
 
+    A macro that makes a function is that file: what it makes several of has several functions that begin at one line.
     `statement` is the profiler's number, 0 for the function's calls; `branch` is empty but for a branch.
     """
 
@@ -138,14 +140,17 @@ def _functions(script: Script, schema: str) -> Iterator[tuple[Function, Script]]
 def _subject(function: Function, script: Script, root: Path) -> Subject:
     first = function.sql.line(function.body_offset)
     count = (function.body or "").count("\n") + 1
-    lines = tuple(_own_line(script, first + n) for n in range(count))
-    return Subject(script.path.relative_to(root).as_posix(), _own_line(script, function.statement.line), function.name, lines)
+    begins = script.origin(function.statement.line)
+    if root not in begins.path.parents:
+        begins = Origin(script.path, _line_in(script.path, script, function.statement.line))
+    lines = tuple(_line_in(begins.path, script, first + n) for n in range(count))
+    return Subject(begins.path.relative_to(root).as_posix(), begins.line, function.name, lines)
 
 
-def _own_line(script: Script, line: int) -> int:
-    """Return where a line of the rendering comes from in its own file: of a macro or an include, the line before it."""
+def _line_in(path: Path, script: Script, line: int) -> int:
+    """Return where a line of the rendering comes from in a file: of one that another file put there, the line before it."""
     origins = (script.origin(number) for number in range(line, 0, -1))
-    return next((origin.line for origin in origins if origin.path == script.path), 1)
+    return next((origin.line for origin in origins if origin.path == path), 1)
 
 
 @dataclass(frozen=True, slots=True)

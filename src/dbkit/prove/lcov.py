@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def lcov(coverage: Coverage) -> str:
-    """Return the records of the files; a line counts as often as the statement on it that ran least."""
+    """Return the records of the files.
+
+    A line counts as often as the statement on it that ran least, added up over the functions that a macro makes of it.
+    """
     by_file = groupby(sorted(coverage.items()), key=lambda item: item[0].path)
     return "".join(f"{line}\n" for path, group in by_file for line in _record(path, list(group)))
 
@@ -28,10 +32,14 @@ def _record(path: str, counts: list[tuple[Point, int]]) -> Iterator[str]:
         yield from (f"BRDA:{line},{statement},{number},{count}" for number, (_, count) in enumerate(group))
     yield f"BRF:{len(branches)}"
     yield f"BRH:{sum(count > 0 for _, count in branches)}"
-    lines: dict[int, int] = {}
+    least: dict[tuple[str, int], int] = {}
     for point, count in counts:
         if point.statement and not point.branch:
-            lines[point.line] = min(count, lines.get(point.line, count))
+            place = (point.function, point.line)
+            least[place] = min(count, least.get(place, count))
+    lines: Counter[int] = Counter()
+    for (_, line), count in least.items():
+        lines.update({line: count})
     yield from (f"DA:{line},{count}" for line, count in sorted(lines.items()))
     yield f"LF:{len(lines)}"
     yield f"LH:{sum(count > 0 for count in lines.values())}"
