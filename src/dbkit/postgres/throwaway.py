@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from dbkit.errors import DbkitError
 from dbkit.postgres import server as pg
+from dbkit.postgres.initialised import initialise_by_copy
 from dbkit.project.manifest import Environment
 from dbkit.project.state import ROOT_HOME, check_socket, server_account
 
@@ -126,6 +127,7 @@ def throwaway_server(settings: Environment, **more: str) -> Iterator[pg.Server]:
     )
     check_socket(server.sockets / ".s.PGSQL.5432")
     try:
+        initialise_by_copy(server)
         pg.start(server)
         yield server
     finally:

@@ -158,14 +158,14 @@ def _refuse_repeated_numbers(ups: dict[str, Path]) -> None:
         seen[number] = stem
 
 
-def gaps(files: list[Migration]) -> dict[str, list[int]]:
+def gaps(files: list[Migration]) -> dict[str, range]:
     """Return for each migration the numbers that are missing just before it, where the service's numbers are consecutive.
 
     They are, if fewer numbers are missing than are there: not so with dates, or in steps of ten.
     """
     numbered = sorted((_position(migration.name)[0], migration.id) for migration in files)
-    missing = {following: list(range(number + 1, later)) for (number, _), (later, following) in pairwise(numbered) if later > number + 1}
-    return missing if sum(map(len, missing.values())) < len(files) else {}
+    missing = {following: range(number + 1, later) for (number, _), (later, following) in pairwise(numbered) if later > number + 1}
+    return missing if sum(numbers.stop - numbers.start for numbers in missing.values()) < len(files) else {}
 
 
 def _position(stem: str) -> tuple[int, str]:
