@@ -1,6 +1,6 @@
 -- For scripts whose first read does not tell: the keys must hold what their names promise, so that
 -- no write fails half way.
-local key_types = { cart = "hash", seen = "string", lock = "string", metrics = "hash" }
+local key_types = { cart = "hash", seen = "hash", lock = "string", metrics = "hash" }
 
 local function check_types(kinds)
     for position, kind in ipairs(kinds) do

@@ -61,7 +61,7 @@ local cart_ttl_seconds, metrics_ttl_seconds = ARGV[8], ARGV[9]
 local seen_ttl_seconds, maximum_seen = ARGV[10], tonumber(ARGV[11])
 
 local digest = digest_of("add_item_to_cart", 5, ARGV)
-local known, id = recall(seen_key, request_id, digest, maximum_seen)
+local known, held_ids = recall(seen_key, request_id, digest)
 known = known or check_line(sku, quantity, unit_price, maximum_quantity)
 if known then
     return known
@@ -93,4 +93,6 @@ if refused then
     return refused
 end
 local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
-return remember(seen_key, id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -14,7 +14,7 @@ RULES
   cart_ttl_seconds, seen_ttl_seconds, lock_ttl_seconds, metrics_ttl_seconds
 RETURNS
   carts         integer   given a TTL or removed
-  seen          integer   lists of request ids
+  seen          integer   hashes of request ids
   locks         integer
   days          integer   of metrics
 ERRORS

@@ -50,7 +50,7 @@ local cart_ttl_seconds, metrics_ttl_seconds = ARGV[3], ARGV[4]
 local seen_ttl_seconds, maximum_seen = ARGV[5], tonumber(ARGV[6])
 
 local digest = digest_of("clear_cart", 2, ARGV)
-local known, id = recall(seen_key, request_id, digest, maximum_seen)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
@@ -82,4 +82,6 @@ if refused then
     return refused
 end
 local answer = save_cart(cart_key, cart, skus, cart_ttl_seconds)
-return remember(seen_key, id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -84,7 +84,7 @@ local request_id = merge_request(guest.id, guest.since, guest.version)
 local digest = digest_of("merge_carts", 4, {
     currency, digits(offered), digits(offered_quantity), digits(offered_total),
 })
-local known, id = recall(seen_key, request_id, digest, maximum_seen)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
@@ -126,4 +126,6 @@ end
 keep_brought(cart_key, cart, guest, lines, currency, maximum_merged)
 local answer = save_cart(cart_key, cart, changed, cart_ttl_seconds)
 answer[6] = capped
-return remember(seen_key, id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

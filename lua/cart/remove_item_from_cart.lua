@@ -46,7 +46,7 @@ local cart_ttl_seconds, metrics_ttl_seconds = ARGV[3], ARGV[4]
 local seen_ttl_seconds, maximum_seen = ARGV[5], tonumber(ARGV[6])
 
 local digest = digest_of("remove_item_from_cart", 2, ARGV)
-local known, id = recall(seen_key, request_id, digest, maximum_seen)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
@@ -66,4 +66,6 @@ if refused then
     return refused
 end
 local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
-return remember(seen_key, id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -53,7 +53,7 @@ local maximum_quantity, cart_ttl_seconds = tonumber(ARGV[5]), ARGV[6]
 local metrics_ttl_seconds, seen_ttl_seconds, maximum_seen = ARGV[7], ARGV[8], tonumber(ARGV[9])
 
 local digest = digest_of("update_item_quantity", 4, ARGV)
-local known, id = recall(seen_key, request_id, digest, maximum_seen)
+local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known
 end
@@ -86,4 +86,6 @@ if refused then
     return refused
 end
 local answer = save_cart(cart_key, cart, { sku }, cart_ttl_seconds)
-return remember(seen_key, id, digest, answer, seen_ttl_seconds, maximum_seen)
+return remember(
+    seen_key, held_ids, request_id, digest, answer, seen_ttl_seconds, maximum_seen
+)

@@ -157,7 +157,7 @@ def test_keys_that_are_not_one_users_are_refused(cart: CartService, keys: list[s
 
 @pytest.mark.parametrize("command", ["SET", "RPUSH"])
 @pytest.mark.parametrize("kind", ["cart", "seen", "metrics"])
-def test_a_key_that_holds_something_else_is_refused_before_the_first_write(cart: CartService, kind: str, command: str) -> None:
+def test_a_key_of_another_type_is_refused_before_the_first_write(cart: CartService, kind: str, command: str) -> None:
     """A script has no rollback, so that an error half way would stay half done."""
     cart.client.execute_command(command, keys_of("42", kind)[0], "text")
     before = snapshot(cart)
