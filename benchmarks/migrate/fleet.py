@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import peers
 import psycopg
 
 from dbkit.postgres.roles import prepare_cluster
@@ -52,12 +52,12 @@ def main() -> None:
     """Print a line a measurement, each with its ratio to dbmate's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", type=int, default=1000)
-    parser.add_argument("--dbmate", default=shutil.which("dbmate"), help="its program")
     options = parser.parse_args()
-    if not options.dbmate:
-        parser.error("there is no dbmate: `npm install dbmate` brings it; name its program with --dbmate")
+    dbmate = peers.dbmate_program()
+    if not dbmate:
+        sys.exit("dbmate is needed: npm brings it")
     with tempfile.TemporaryDirectory() as folder, throwaway_server(Environment()) as server:
-        bench = Bench(Path(folder), server, options.dbmate)
+        bench = Bench(Path(folder), server, dbmate)
         bench.prepare()
         few = [f"few_{number}" for number in range(FEW)]
         many = [f"many_{number}" for number in range(options.databases)]

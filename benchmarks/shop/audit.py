@@ -10,11 +10,10 @@ import argparse
 import statistics
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbkit.source.templates import render
-from shop import Load, alternate, at_most, commit_milliseconds, ratio, shop, table
+from shop import SCRIPTS, SHARED, Load, alternate, at_most, commit_milliseconds, ratio, shop, table
 
 if TYPE_CHECKING:
     import psycopg
@@ -67,8 +66,7 @@ def main() -> None:
     with shop() as running, running.service("product") as database:
         owner = database.connect("owner")
         owner.execute(TABLES)
-        shared = Path(__file__).parents[2] / "schemas/_shared"
-        owner.execute(render(Path(__file__).parent / "scripts/audited.sql.j2", {}, (shared,)).encode())
+        owner.execute(render(SCRIPTS / "audited.sql.j2", {}, (SHARED,)).encode())
         owner.execute("VACUUM (ANALYZE) public.wide, public.narrow, ops.privacy_keys")
         print(f"one commit: {commit_milliseconds(database):.2f} ms\n")
         costs = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 import shop
+from dbkit.source.templates import render
 from dbkit.testing.plugin import ServiceDatabase
 
 # Stock and reservations as a shop has them that leaves the counting to its application: audited by the same triggers, and
@@ -35,8 +36,6 @@ INSERT INTO plain.products VALUES (1);
 INSERT INTO plain.stock VALUES (1, 100000000, 0);
 GRANT USAGE ON SCHEMA plain TO public;
 GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA plain TO public;
-CREATE TRIGGER audit_reservations AFTER INSERT OR UPDATE OR DELETE ON plain.reservations
-FOR EACH ROW EXECUTE FUNCTION audit.tg_row_change('{}', 'user_id', '{order_id}');
 """
 STOCK = """
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold) VALUES ('measured', 'Measured', 0);
@@ -68,7 +67,9 @@ def main() -> None:
         running.service("inventory") as one,
         running.service("inventory") as many,
     ):
-        plain.connect(None).execute(PLAIN.encode())
+        superuser = plain.connect(None)
+        superuser.execute(PLAIN.encode())
+        superuser.execute(render(shop.SCRIPTS / "plain_reservations.sql.j2", {}, (shop.SHARED,)).encode())
         stock(one, 1)
         stock(many, 1, buckets=16)
         print(f"a durable commit: {shop.commit_milliseconds(plain):.2f} ms; audited alike: each reservation\n")

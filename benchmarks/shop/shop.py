@@ -20,6 +20,7 @@ from dbkit.project.manifest import Environment, find_project
 from dbkit.testing.plugin import Cluster, ServiceDatabase
 
 SCRIPTS = Path(__file__).parent / "scripts"
+SHARED = Path(__file__).parents[2] / "schemas/_shared"
 # what a throw-away server does without is on, as PostgreSQL ships it
 SETTINGS = {
     "fsync": "on",
