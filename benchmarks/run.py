@@ -27,6 +27,8 @@ Each program runs as a whole process, on one throw-away server whose data need n
 what the programs cost themselves. Rounds alternate between the programs; a figure is the median of the rounds, a ratio the
 median of the rounds' ratios. CPU is the client's. `bare` is one psycopg connection, a transaction a file, with a ledger row
 and a hash; `psql` is given the files and keeps no ledger.
+
+The shop's services run on a server that keeps what it commits, on this machine's disk: what a commit costs there is printed.
 """
 
 

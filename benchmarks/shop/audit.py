@@ -12,8 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dbkit.source.templates import render
-from shop import SCRIPTS, SHARED, Load, alternate, at_most, commit_milliseconds, ratio, shop, table
+from shop import Load, alternate, at_most, audited, commit_milliseconds, ratio, shop, table
 
 if TYPE_CHECKING:
     import psycopg
@@ -66,7 +65,7 @@ def main() -> None:
     with shop() as running, running.service("product") as database:
         owner = database.connect("owner")
         owner.execute(TABLES)
-        owner.execute(render(SCRIPTS / "audited.sql.j2", {}, (SHARED,)).encode())
+        owner.execute(audited("audited"))
         owner.execute("VACUUM (ANALYZE) public.wide, public.narrow, ops.privacy_keys")
         print(f"one commit: {commit_milliseconds(database):.2f} ms\n")
         costs = {}

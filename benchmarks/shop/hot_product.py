@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 import shop
-from dbkit.source.templates import render
 from dbkit.testing.plugin import ServiceDatabase
 
 # Stock and reservations as a shop has them that leaves the counting to its application: audited by the same triggers, and
@@ -69,7 +68,7 @@ def main() -> None:
     ):
         superuser = plain.connect(None)
         superuser.execute(PLAIN.encode())
-        superuser.execute(render(shop.SCRIPTS / "plain_reservations.sql.j2", {}, (shop.SHARED,)).encode())
+        superuser.execute(shop.audited("plain_reservations"))
         stock(one, 1)
         stock(many, 1, buckets=16)
         print(f"a durable commit: {shop.commit_milliseconds(plain):.2f} ms; audited alike: each reservation\n")

@@ -17,10 +17,10 @@ import psycopg
 from dbkit.postgres import server as pg
 from dbkit.postgres.throwaway import throwaway_server
 from dbkit.project.manifest import Environment, find_project
+from dbkit.source.templates import render
 from dbkit.testing.plugin import Cluster, ServiceDatabase
 
 SCRIPTS = Path(__file__).parent / "scripts"
-SHARED = Path(__file__).parents[2] / "schemas/_shared"
 # what a throw-away server does without is on, as PostgreSQL ships it
 SETTINGS = {
     "fsync": "on",
@@ -31,6 +31,11 @@ SETTINGS = {
     "shared_buffers": "1GB",
     "checkpoint_timeout": "30min",
 }
+
+
+def audited(name: str) -> bytes:
+    """Return scripts/NAME.sql.j2, which gives tables of a benchmark the shop's audit triggers."""
+    return render(SCRIPTS / f"{name}.sql.j2", {}, (Path(__file__).parents[2] / "schemas/_shared",)).encode()
 
 
 @dataclass(frozen=True)
