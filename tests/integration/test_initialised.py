@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dbkit.postgres import initialised, server
 from dbkit.postgres.throwaway import throwaway_server
-from dbkit.project.state import server_account
 from dbkit.testing.plugin import server_settings
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home where nothing is kept yet; root's server account may enter it."""
-    if server_account().name:
-        for folder in (tmp_path, *tmp_path.parents[:-2]):
-            folder.chmod(0o711)
-    monkeypatch.setattr(initialised, "ROOT_HOME", tmp_path / "home")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home where nothing is kept yet: not in pytest's folder, which root's server account may not enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        monkeypatch.setattr(initialised, "ROOT_HOME", Path(folder) / "home")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(Path(folder) / "home"))
+        yield Path(folder) / "home"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_initdb_runs_for_the_first_server_alone(home: Path, initdb: list[Path]) 
     assert initdb[0].is_relative_to(home)
 
 
-def test_what_another_build_of_the_program_made_goes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_build_of_the_program_made_goes(home: Path) -> None:
     with throwaway_server(server_settings()):
         pass
     (first,) = kept(home)

@@ -31,17 +31,14 @@ def initialise_by_copy(server: pg.Server) -> None:
 
 
 def _keep(server: pg.Server, kept: Path) -> None:
-    """Run initdb beside the place; an older program's folder goes, another process that was first has its way."""
-    draft = kept.with_name(f".{os.getpid()}")
+    """Run initdb beside the place; what an older program at the same path made goes."""
+    draft = kept.with_name(f".{os.getpid()}-{os.urandom(4).hex()}")
     pg.initialise(replace(server, data=draft))
     program = kept.name.rpartition("-")[0]
     for older in kept.parent.glob(f"{program}-*"):
         if older != kept:
             shutil.rmtree(older, ignore_errors=True)
-    try:
-        draft.rename(kept)
-    except OSError:
-        shutil.rmtree(draft)
+    pg.publish(draft, kept)
 
 
 def _kept(server: pg.Server) -> Path:

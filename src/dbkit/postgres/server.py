@@ -109,11 +109,16 @@ def _copy_for_root(package: Path, name: str) -> Path:
         (draft / "complete").touch()
         for folder in (ROOT_HOME, ROOT_HOME / "bin", draft):
             folder.chmod(0o755)
-        try:
-            draft.rename(store)
-        except OSError:
-            shutil.rmtree(draft)  # another dbkit was first
+        publish(draft, store)
     return store / package.name / name
+
+
+def publish(draft: Path, place: Path) -> None:
+    """Give a finished folder its name, unless another dbkit was first."""
+    try:
+        draft.rename(place)
+    except OSError:
+        shutil.rmtree(draft)
 
 
 def initialise(server: Server) -> None:

@@ -39,7 +39,7 @@ def _record(path: str, counts: list[tuple[Point, int]]) -> Iterator[str]:
             least[place] = min(count, least.get(place, count))
     lines: Counter[int] = Counter()
     for (_, line), count in least.items():
-        lines.update({line: count})
+        lines[line] += count
     yield from (f"DA:{line},{count}" for line, count in sorted(lines.items()))
     yield f"LF:{len(lines)}"
     yield f"LH:{sum(count > 0 for count in lines.values())}"
