@@ -146,6 +146,32 @@ def test_months_come_and_go_while_eight_write(database: ServiceDatabase) -> None
     assert plan_partitions(database.database) == partitions.Plan([], [])
 
 
+def test_writers_who_take_the_child_first_do_not_keep_a_month_from_going(database: ServiceDatabase) -> None:
+    """The next try locks what this one could not get first, so their order becomes ours."""
+    owner = database.connect("owner")
+    owner.execute("CREATE TABLE orders.parcels (order_id uuid REFERENCES orders.orders (id))")
+    owner.execute("DELETE FROM ops.retention WHERE table_name <> 'orders.orders'")
+    end = threading.Event()
+
+    def write(connection: Connection) -> None:
+        while not end.is_set():
+            with connection.transaction():
+                connection.execute("LOCK TABLE orders.parcels IN ROW EXCLUSIVE MODE")
+                time.sleep(0.02)
+                connection.execute("LOCK TABLE orders.orders IN ROW EXCLUSIVE MODE")
+
+    writers = [threading.Thread(target=write, args=(database.connect("owner"),)) for _ in range(8)]
+    for writer in writers:
+        writer.start()
+    try:
+        results = keep(database)
+    finally:
+        end.set()
+    for writer in writers:
+        writer.join()
+    assert {result.outcome for result in results} == {"dropped"}
+
+
 def test_a_run_that_was_killed_while_detaching_is_finished_by_the_next(database: ServiceDatabase) -> None:
     """A reader's old snapshot holds the detach between its two halves; there the run dies."""
     owner, reader = database.connect("owner"), database.connect("owner")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 # milliseconds, a try after the other: who writes waits behind us that long at most. Always less than the server's usual
-# deadlock_timeout of 1 s: the server locks what references a table in an order of its own, and it is we who must give up
+# deadlock_timeout of 1 s: where our order of locking is not the writers', it is we who must give up
 LOCK_TIMEOUTS = (100, 200, 400, *[800] * 20)
 # lock_not_available, deadlock_detected: somebody else was first
 BUSY = {"55P03", "40P01"}
@@ -72,7 +72,7 @@ def plan_partitions(database: Database) -> Plan:
     """Ask the installed `ops` functions; nothing is changed."""
     with _open(database) as connection:
         missing = connection.execute(sql("tables_without_months").encode()).fetchall()
-        return Plan([table for table, *_ in missing], _leaving(connection))
+        return Plan([table for (table,) in missing], _leaving(connection))
 
 
 def keep_partitions(database: Database, done: Callable[[Done], None], archive: Path | None = None) -> list[Done]:
@@ -115,25 +115,42 @@ def _leaving(connection: Connection) -> list[Leaving]:
 def _make(connection: Connection) -> list[Done]:
     """Make each table's months in a transaction of its own."""
     made = []
-    for table, *name in connection.execute(sql("tables_without_months").encode()).fetchall():
-        months = _insist(connection, partial(_make_months, connection, table, name), f"make months of {table}")
+    for (table,) in connection.execute(sql("tables_without_months").encode()).fetchall():
+        doors = _tied(connection, table) if _is_referenced(connection, table) else []
+        months = _insist(connection, partial(_make_months, connection, table, doors), f"make months of {table}")
         if months:
             made.append(Done("made", table, f"{months} months"))
     return made
 
 
-def _make_months(connection: Connection, table: str, name: list[str]) -> int:
-    """Make a table's months; of one that others reference, the writers are stopped at the door first.
-
-    Attaching locks the others too, in no order: a writer who is between two of them would deadlock with that.
-    """
-    from psycopg.sql import SQL, Identifier
-
+def _make_months(connection: Connection, table: str, doors: list[list[str]]) -> int:
+    """Make a table's months; attaching locks the tables that reference it too."""
     with connection.transaction():
-        if _is_referenced(connection, table):
-            connection.execute(SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE").format(Identifier(*name)))
+        _lock(connection, doors, "SHARE ROW EXCLUSIVE")
         row = connection.execute("SELECT ops.create_partitions(%s::regclass)", [table]).fetchone()
     return int(row[0]) if row else 0
+
+
+def _lock(connection: Connection, tables: list[list[str]], mode: str) -> None:
+    """Lock them one after the other; the one that can't be had is the first at the next try.
+
+    The server locks what foreign keys tie together in an order of its own, while writers hold one and want the next. What
+    we wait for they took before what we hold, so the order of `tables` becomes theirs.
+    """
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    for position, table in enumerate(tables):
+        try:
+            connection.execute(SQL("LOCK TABLE ONLY {} IN {} MODE").format(Identifier(*table), SQL(mode)))
+        except psycopg.Error:
+            tables.insert(0, tables.pop(position))
+            raise
+
+
+def _tied(connection: Connection, table: str) -> list[list[str]]:
+    """The table, what it references and what references it, roots instead of partitions; empty without foreign keys."""
+    return [name for (name,) in connection.execute(sql("tied_tables").encode(), [table]).fetchall()]
 
 
 def _is_referenced(connection: Connection, table: str) -> bool:
@@ -152,11 +169,12 @@ def _take_off(connection: Connection, leaving: Leaving, folder: Path | None) -> 
         WRITE_DOWN, [leaving.partition, leaving.table, leaving.starts_at, leaving.ends_at, str(archive) if archive else None]
     )
     if leaving.state != "detached":
-        table = _parts(connection, leaving.table)
-        _insist(connection, lambda: _detach(connection, leaving, table, partition), f"detach {leaving.partition}")
+        doors = _tied(connection, leaving.table) if _is_referenced(connection, leaving.table) else []
+        _insist(connection, lambda: _detach(connection, leaving, partition, doors), f"detach {leaving.partition}")
     if archive:
         _archive(connection, partition, archive)
-    _insist(connection, lambda: _drop(connection, leaving, partition), f"drop {leaving.partition}")
+    tied = _tied(connection, leaving.partition)
+    _insist(connection, lambda: _drop(connection, leaving, partition, tied), f"drop {leaving.partition}")
 
 
 def _release(connection: Connection, leaving: Leaving) -> None:
@@ -168,20 +186,28 @@ def _release(connection: Connection, leaving: Leaving) -> None:
         connection.execute(release, [leaving.starts_at, leaving.ends_at])
 
 
-def _detach(connection: Connection, leaving: Leaving, table: list[str], partition: Any) -> None:
+def _detach(connection: Connection, leaving: Leaving, partition: Any, doors: list[list[str]]) -> None:
     """Detach concurrently, or finish what a try before began: it commits in the middle.
 
-    A table that others reference is stopped at the door instead, for a moment. Its other half locks the others, in no order,
-    and would deadlock with their writers; it can't wait behind a lock of ours, since it waits for old snapshots itself.
+    Where others reference the table, all are stopped at the door instead, for a moment. A concurrent detach's other half
+    locks the others too, and can't wait behind locks of ours, since it waits for old snapshots itself.
     """
     from psycopg.sql import SQL, Identifier
 
     pending = connection.execute(
         "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s)", [leaving.partition]
     ).fetchone()
-    if pending:
-        how = "FINALIZE" if pending[0] else "" if _is_referenced(connection, leaving.table) else "CONCURRENTLY"
-        connection.execute(SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(Identifier(*table), partition, SQL(how)))
+    if not pending:
+        return
+    detach = SQL("ALTER TABLE {} DETACH PARTITION {}").format(Identifier(*_parts(connection, leaving.table)), partition)
+    if pending[0]:
+        connection.execute(detach + SQL(" FINALIZE"))
+    elif doors:
+        with connection.transaction():
+            _lock(connection, doors, "ACCESS EXCLUSIVE")
+            connection.execute(detach)
+    else:
+        connection.execute(detach + SQL(" CONCURRENTLY"))
 
 
 def _archive(connection: Connection, partition: Any, path: Path) -> None:
@@ -199,16 +225,12 @@ def _archive(connection: Connection, partition: Any, path: Path) -> None:
     unfinished.rename(path)
 
 
-def _drop(connection: Connection, leaving: Leaving, partition: Any) -> None:
-    """Drop it, after a lock on the tables that it references, each before its partitions, as everybody else takes them.
-
-    The server itself takes these locks too, to remove its triggers, but in no order.
-    """
-    from psycopg.sql import SQL, Identifier
+def _drop(connection: Connection, leaving: Leaving, partition: Any, tied: list[list[str]]) -> None:
+    """Drop it; the server locks the tables that it references too, to remove its triggers there."""
+    from psycopg.sql import SQL
 
     with connection.transaction():
-        for (name,) in connection.execute(sql("referenced_tables").encode(), [leaving.partition]).fetchall():
-            connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(*name)))
+        _lock(connection, tied, "ACCESS EXCLUSIVE")
         _release(connection, leaving)
         connection.execute(SQL("DROP TABLE {}").format(partition))
         connection.execute("UPDATE ops.partition_exits SET dropped_at = now() WHERE partition_name = %s", [leaving.partition])

@@ -1,4 +1,4 @@
-SELECT a.table_name::text, n.nspname, c.relname
+SELECT a.table_name::text
 FROM ops.partitions_ahead() AS a
 INNER JOIN pg_class AS c ON c.oid = a.table_name
 INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
