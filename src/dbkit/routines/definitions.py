@@ -113,7 +113,10 @@ def touched(connection: Connection, service: str, version: int | None = None) ->
 def touched_now(connection: Connection, service: str) -> Touched:
     """Do the same in the caller's transaction, as a role that may read the journal."""
     major = connection.info.server_version // 10000
-    rows = qualified(connection, "suspect_definitions", {"service": service, "major": major})
+    names = connection.execute(sql("suspect_definitions").encode(), {"service": service, "major": major}).fetchall()
+    if not names:
+        return Touched()
+    rows = qualified(connection, "suspects_and_live", {"objects": [name for (name,) in names]})
     suspects = [Suspect(*(*row[:6], _live(row[6:]))) for row in rows]
     changed = [suspect for suspect in suspects if suspect.is_changed(major)]
     rest = [suspect for suspect in suspects if suspect not in changed]
@@ -224,6 +227,8 @@ def take_note(connection: Connection, service: str, state: Mapping[str, Entry], 
             from dbkit.source.statements import parse
 
             ids = [entry.id for entry in state.values() if entry.kind == "routine" and entry.event == "deployed"]
+            if not ids:
+                return Noted(has_records=False, is_new_major=False)
             texts = journal.texts(connection, ids)
             pairs = [(routine, thing) for routine, text in texts.items() for statement in parse(text) if (thing := made(statement))]
             keys = find(connection, [thing for _, thing in pairs])
