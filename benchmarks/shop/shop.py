@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,10 @@ SETTINGS = {
     "max_wal_size": "8GB",
     "shared_buffers": "1GB",
     "checkpoint_timeout": "30min",
+    "commit_siblings": "0",
 }
+# microseconds: a cloud's disk, and its network between application and server, beside one's own disk and no network
+FLUSH, TRIP = 1000, 500
 
 
 def audited(name: str) -> bytes:
@@ -63,6 +67,21 @@ class Shop:
             yield made
         finally:
             self.cluster.drop(made)
+
+    @contextmanager
+    def slower_flush(self) -> Iterator[None]:
+        """Let each flush of the WAL take FLUSH longer, as commit_delay does: one waits, those who come meanwhile go with it."""
+        with psycopg.connect(self.server.conninfo("postgres"), autocommit=True) as connection:
+            try:
+                self._settle(connection, f"ALTER SYSTEM SET commit_delay = {FLUSH}")
+                yield
+            finally:
+                self._settle(connection, "ALTER SYSTEM RESET commit_delay")
+
+    def _settle(self, connection: psycopg.Connection[tuple[object, ...]], statement: str) -> None:
+        connection.execute(statement.encode())
+        connection.execute("SELECT pg_reload_conf()")
+        time.sleep(1)
 
     def pgbench(
         self,
@@ -116,8 +135,6 @@ def shop() -> Iterator[Shop]:
 
 def commit_milliseconds(database: ServiceDatabase, commits: int = 200) -> float:
     """Return what one durable commit costs: every figure here stands beside it."""
-    import time
-
     with psycopg.connect(database.dsn(None), autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS public.commit_cost (n int)")
         started = time.monotonic()

@@ -22,7 +22,7 @@ def main() -> None:
         hot_product.stock(database, PRODUCTS)
 
         def load(clients: int) -> shop.Load:
-            return running.pgbench(database, "reserve", clients=clients, seconds=options.seconds, values={"products": PRODUCTS})
+            return running.pgbench(database, "reserve", clients=clients, seconds=options.seconds, values={"products": PRODUCTS, "trip": 0})
 
         print(f"a durable commit: {shop.commit_milliseconds(database):.2f} ms; {os.cpu_count()} cores, pgbench on the same ones\n")
         loads = shop.alternate(

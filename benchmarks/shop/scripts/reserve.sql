@@ -1,6 +1,7 @@
--- One unit of one of the products 1 to :products, for a user of a large shop.
+-- One unit of one of the products 1 to :products, for a user of a large shop; one round trip of :trip microseconds.
 \set user random(1, 1000000000)
 \set product random(1, :products)
+\sleep :trip us
 SELECT is_reserved
 FROM inventory.reserve_inventory(
     ops.new_id(), :user,
