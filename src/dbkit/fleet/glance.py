@@ -40,7 +40,7 @@ def glance(database: Database, connection: psycopg.Connection[tuple[Any, ...]], 
     """
     import psycopg
 
-    query = sql("state_digest").replace("{half_undone}", sql("half_undone"))
+    query = sql("state_digest").replace("{half_undone}", sql("half_undone")).replace("{suspects}", sql("suspect_definitions"))
     try:
         row = connection.execute(query.encode(), {"service": database.service}).fetchone()
     except psycopg.errors.UndefinedTable:

@@ -116,7 +116,7 @@ def _make(connection: Connection) -> list[Done]:
     """Make each table's months in a transaction of its own."""
     made = []
     for (table,) in connection.execute(sql("tables_without_months").encode()).fetchall():
-        doors = _tied(connection, table) if _is_referenced(connection, table) else []
+        doors = _doors(connection, table)
         months = _insist(connection, partial(_make_months, connection, table, doors), f"make months of {table}")
         if months:
             made.append(Done("made", table, f"{months} months"))
@@ -153,9 +153,10 @@ def _tied(connection: Connection, table: str) -> list[list[str]]:
     return [name for (name,) in connection.execute(sql("tied_tables").encode(), [table]).fetchall()]
 
 
-def _is_referenced(connection: Connection, table: str) -> bool:
+def _doors(connection: Connection, table: str) -> list[list[str]]:
+    """Return where writers are to be stopped before the server locks what references a table; nowhere, if nothing does."""
     found = connection.execute("SELECT FROM pg_constraint WHERE confrelid = %s::regclass AND contype = 'f'", [table])
-    return found.fetchone() is not None
+    return _tied(connection, table) if found.fetchone() is not None else []
 
 
 def _take_off(connection: Connection, leaving: Leaving, folder: Path | None) -> None:
@@ -169,7 +170,7 @@ def _take_off(connection: Connection, leaving: Leaving, folder: Path | None) -> 
         WRITE_DOWN, [leaving.partition, leaving.table, leaving.starts_at, leaving.ends_at, str(archive) if archive else None]
     )
     if leaving.state != "detached":
-        doors = _tied(connection, leaving.table) if _is_referenced(connection, leaving.table) else []
+        doors = _doors(connection, leaving.table)
         _insist(connection, lambda: _detach(connection, leaving, partition, doors), f"detach {leaving.partition}")
     if archive:
         _archive(connection, partition, archive)

@@ -112,10 +112,10 @@ def touched(connection: Connection, service: str, version: int | None = None) ->
 
 def touched_now(connection: Connection, service: str) -> Touched:
     """Do the same in the caller's transaction, as a role that may read the journal."""
-    major = connection.info.server_version // 10000
-    names = connection.execute(sql("suspect_definitions").encode(), {"service": service, "major": major}).fetchall()
+    names = connection.execute(sql("suspect_definitions").encode(), {"service": service}).fetchall()
     if not names:
         return Touched()
+    major = connection.info.server_version // 10000
     rows = qualified(connection, "suspects_and_live", {"objects": [name for (name,) in names]})
     suspects = [Suspect(*(*row[:6], _live(row[6:]))) for row in rows]
     changed = [suspect for suspect in suspects if suspect.is_changed(major)]

@@ -10,6 +10,6 @@ WHERE
     d.service = %(service)s AND d.objid IS NOT NULL
     AND (
         d.is_adopted
-        OR d.major <> %(major)s
+        OR d.major <> current_setting('server_version_num')::integer / 10000
         OR d.version IS DISTINCT FROM coalesce(p.xmin::text, t.xmin::text, c.xmin || '.' || r.xmin)
     )
