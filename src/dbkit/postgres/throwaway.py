@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from dbkit.postgres import server as pg
 from dbkit.postgres.initialised import initialise_by_copy
 from dbkit.project.manifest import Environment
 from dbkit.project.state import ROOT_HOME, check_socket, server_account
+from dbkit.project.throwaway import throwaway_folder
 
 # nothing on such a server has to survive a crash
 FAST = (
@@ -112,24 +112,16 @@ def standby_of(primary: pg.Server, name: str) -> Iterator[pg.Server]:
 def throwaway_server(settings: Environment, **more: str) -> Iterator[pg.Server]:
     """Start a server of the environment's version in a folder of its own; remove both afterwards. `more` are settings of the server."""
     account = server_account()
-    if account.name:
-        home = ROOT_HOME / "tmp" / f"{os.getpid()}-{os.urandom(4).hex()}"
-        home.parent.mkdir(parents=True, exist_ok=True)
-    else:
-        home = Path(tempfile.mkdtemp(prefix="dbkit-"))
-    account.own(home)
-    server = pg.Server(
-        binaries=pg.find_binaries(settings.postgres, settings.postgres_bin, account),
-        data=home / "data",
-        sockets=home / "s",
-        account=account,
-        settings=(*FAST, *more.items()),
-    )
-    check_socket(server.sockets / ".s.PGSQL.5432")
-    try:
+    binaries = pg.find_binaries(settings.postgres, settings.postgres_bin, account)
+
+    def server_in(home: Path) -> pg.Server:
+        return pg.Server(binaries, home / "data", home / "s", account, (*FAST, *more.items()))
+
+    base = ROOT_HOME / "tmp" if account.name else Path(tempfile.gettempdir())
+    with throwaway_folder(base, "dbkit-pg-", lambda home: pg.stop(server_in(home), "immediate")) as home:
+        account.own(home)
+        server = server_in(home)
+        check_socket(server.sockets / ".s.PGSQL.5432")
         initialise_by_copy(server)
         pg.start(server)
         yield server
-    finally:
-        pg.stop(server, "immediate")
-        shutil.rmtree(home, ignore_errors=True)

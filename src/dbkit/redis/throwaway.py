@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dbkit.project.state import Account
+from dbkit.project.throwaway import throwaway_folder
 from dbkit.redis import server as valkey
 
 
@@ -16,10 +17,12 @@ from dbkit.redis import server as valkey
 def throwaway_redis(program: Path | None = None) -> Iterator[valkey.Server]:
     """Start a server in a folder of its own, the embedded Valkey or another program; remove both afterwards."""
     account = Account(None, os.geteuid(), os.getegid())
-    with tempfile.TemporaryDirectory(prefix="dbkit-") as folder:
-        server = valkey.Server(program or valkey.find_program(account), Path(folder) / "data", Path(folder) / "s", account)
+    program = program or valkey.find_program(account)
+
+    def server_in(home: Path) -> valkey.Server:
+        return valkey.Server(program, home / "data", home / "s", account)
+
+    with throwaway_folder(Path(tempfile.gettempdir()), "dbkit-redis-", lambda home: valkey.stop(server_in(home))) as home:
+        server = server_in(home)
         valkey.start(server)
-        try:
-            yield server
-        finally:
-            valkey.stop(server)
+        yield server
