@@ -28,35 +28,40 @@ local call = redis.call
 -- include: now
 -- include: cart_arguments
 -- include: cart_keys
--- include: cart_types
 -- include: cart_token
+-- include: cart_lock
 -- include: cart_metrics
 
 local cart_key, lock_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
 local token = ARGV[1]
 local refused = check_arguments(1, 3) or check_keys({ "cart", "lock", "metrics" })
     or check_token(token)
-    or check_types({ "cart", "lock", "metrics" })
 if refused then
     return refused
 end
 local cart_ttl_seconds, metrics_ttl_seconds = ARGV[2], ARGV[3]
 local lock_ttl_seconds = tonumber(ARGV[4])
 
-local held = call("GET", lock_key)
-if held then
-    local fence, holder = string.match(held, "^(%d+)|(.*)$")
-    if holder ~= token then
-        return { 0, call("PTTL", lock_key) }
-    end
+local holder, fence
+holder, refused, fence = read_lock(lock_key)
+if refused then
+    return refused
+end
+if holder == token then
     call("EXPIRE", lock_key, lock_ttl_seconds)
-    return { tonumber(fence), lock_ttl_seconds * 1000 }
+    return { fence, lock_ttl_seconds * 1000 }
+end
+if holder then
+    return { 0, call("PTTL", lock_key) }
 end
 
 -- The counter is in the cart, which outlives the lock. It never falls behind the clock: should the
 -- cart expire or a failover lose a write, the next number is still above those given before.
-local last = tonumber(call("HGET", cart_key, "fence") or 0)
-local fence = math.max(last + 1, now())
+local last = redis.pcall("HGET", cart_key, "fence")
+if type(last) == "table" then
+    return redis.error_reply("CARTKEYS the cart's key holds another type")
+end
+fence = math.max(tonumber(last or 0) + 1, now())
 
 refused = count_metric(metrics_key, "locked", metrics_ttl_seconds)
 if refused then

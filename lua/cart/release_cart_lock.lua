@@ -20,19 +20,22 @@ local call = redis.call
 -- include: whole_number
 -- include: cart_arguments
 -- include: cart_keys
--- include: cart_types
 -- include: cart_token
+-- include: cart_lock
 
 local lock_key = KEYS[1]
 local token = ARGV[1]
 local refused = check_arguments(1, 0) or check_keys({ "lock" }) or check_token(token)
-    or check_types({ "lock" })
 if refused then
     return refused
 end
 
-local held = call("GET", lock_key)
-if not held or string.match(held, "^%d+|(.*)$") ~= token then
+local holder
+holder, refused = read_lock(lock_key)
+if refused then
+    return refused
+end
+if holder ~= token then
     return 0
 end
 return call("DEL", lock_key)

@@ -89,3 +89,23 @@ def test_a_token_that_could_be_guessed_is_refused(cart: CartService, token: str)
     assert refusal(lambda: acquire(cart, token)) == "CARTTOKEN"
     assert refusal(lambda: release(cart, token)) == "CARTTOKEN"
     assert snapshot(cart) == {}
+
+
+@pytest.mark.parametrize("kind", ["cart", "lock", "metrics"])
+def test_a_key_of_another_type_is_refused_before_the_first_write(cart: CartService, kind: str) -> None:
+    cart.client.rpush(keys_of("42", kind)[0], "text")
+    before = snapshot(cart)
+
+    assert refusal(lambda: acquire(cart, TOKEN)) == "CARTKEYS"
+    if kind == "lock":
+        assert refusal(lambda: release(cart, TOKEN)) == "CARTKEYS"
+    assert snapshot(cart) == before
+
+
+def test_a_lock_that_somebody_else_wrote_is_neither_taken_nor_given_back(cart: CartService) -> None:
+    cart.client.set(keys_of("42", "lock")[0], "by hand")
+    before = snapshot(cart)
+
+    assert acquire(cart, TOKEN) == [0, -1]
+    assert release(cart, TOKEN) == 0
+    assert snapshot(cart) == before
