@@ -268,6 +268,15 @@ def test_facets_are_counted_over_all_matches_or_enough_of_them(shop: Connection)
     assert 0 < exact < 56
 
 
+@pytest.mark.parametrize("sort", ["relevance", "newest"])
+def test_facets_are_the_same_on_every_page(shop: Connection, sort: str) -> None:
+    """Also past the matches that are ranked, whose page is not gathered together with what is counted."""
+    for word in WORDS:
+        search = possible(NOTHING | {"query": one(word), "is_in_stock": False, "sort": sort, "limit": 10})
+        first, *others = [page["facets"] for page in pages(shop, {**search, "with_facets": True}, lambda: None)]
+        assert all(facets == first for facets in others)
+
+
 def assert_whole(shop: Connection, search: dict[str, Any], *, writes: bool, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same products in every run
     skus = iter(range(10_000))
