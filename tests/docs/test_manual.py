@@ -12,6 +12,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from dbkit.project.manifest import Project, find_project
+from dbkit.source.files import load_migrations
+from dbkit.source.repeatables import load_routines
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("product", "cart", "order", "outbox", "payment", "inventory", "ops", "audit")
 
@@ -32,6 +36,23 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
     rows = [line.split("|")[1] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
 
     assert any(re.search(rf"`{command}[ `]", row) for row in rows)
+
+
+def test_the_readmes_numbers_are_the_projects() -> None:
+    """As its first command prints them, on the embedded PostgreSQL 18."""
+    readme, project = (ROOT / "README.md").read_text(), find_project(ROOT)
+    services = [name for name, service in project.manifest.services.items() if service.engine == "postgres"]
+    routines = {name: routines_of(project, name) for name in services}
+    migrations = sum(len(load_migrations(project, name)) for name in services)
+    shown = {name: int(count) for name, count in re.findall(r"^(\w+) +deployed +(\d+) routines", readme, re.MULTILINE)}
+
+    assert {"product", "order"} <= shown.keys()
+    assert shown == {name: routines[name] for name in shown}
+    assert f"{migrations} migrations, {sum(routines.values())} routines, " in readme
+
+
+def routines_of(project: Project, service: str) -> int:
+    return sum(routine.suits(18) for routine in load_routines(project, service))
 
 
 def test_every_dependency_earns_its_line() -> None:
