@@ -1,5 +1,5 @@
 -- A user's cart as a table. Fields of the hash (each under 64 bytes: 50 lines stay one listpack):
---   sku:<sku>        <quantity>|<unit price in minor units>
+--   sku:<sku>        see cart_parse_line
 --   version          one more with every write; clearing keeps it, so that none comes twice
 --   currency         of all lines; absent while there are none
 --   since            milliseconds: when the cart began, or was last merged into another
@@ -14,10 +14,8 @@ local function read_cart(cart_key)
     -- nolint: lua_unbounded_loop a cart holds maximum_lines lines and maximum_merged guests
     for position = 1, #fields, 2 do
         local field, value = fields[position], fields[position + 1]
-        local sku = string.match(field, "^sku:(.+)$")
-        if sku then
-            local quantity, unit_price = string.match(value, "^(%d+)|(%d+)$")
-            cart.lines[sku] = { quantity = tonumber(quantity), unit_price = tonumber(unit_price) }
+        if string.sub(field, 1, 4) == "sku:" then
+            cart.lines[string.sub(field, 5)] = parse_line(value)
         elseif string.sub(field, 1, 7) == "merged:" then
             cart.merged[string.sub(field, 8)] = value
         elseif field == "version" or field == "updated_at" or field == "since" then
@@ -27,14 +25,4 @@ local function read_cart(cart_key)
         end
     end
     return cart, nil
-end
-
-local function totals_of(lines)
-    local count, quantity, total = 0, 0, 0
-    for _, line in pairs(lines) do
-        count = count + 1
-        quantity = quantity + line.quantity
-        total = total + line.quantity * line.unit_price
-    end
-    return count, quantity, total
 end

@@ -1,7 +1,7 @@
 -- Write the lines that changed, the totals of all lines, the next version and the TTL; the answer
 -- of every cart write: version, lines, quantity, currency, total.
 local function save_cart(cart_key, cart, changed, cart_ttl_seconds)
-    local lines, quantity, total = totals_of(cart.lines)
+    local lines, quantity, total = totals_of(cart.lines, cart.rest)
     local version, written_at = cart.version + 1, now()
     local since = cart.since > 0 and cart.since or written_at
     local fields = {

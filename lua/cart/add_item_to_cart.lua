@@ -42,7 +42,9 @@ local call = redis.call
 -- include: cart_arguments
 -- include: cart_keys
 -- include: cart_seen
--- include: cart_read
+-- include: cart_parse_line
+-- include: cart_totals
+-- include: cart_read_line
 -- include: cart_save
 -- include: cart_line
 -- include: cart_currency
@@ -68,7 +70,7 @@ if known then
 end
 
 local cart
-cart, refused = read_cart(cart_key)
+cart, refused = read_line(cart_key, sku)
 if refused then
     return refused
 end
@@ -78,11 +80,11 @@ if held + tonumber(quantity) > maximum_quantity then
     return redis.error_reply("CARTQTY the line holds " .. held .. " and at most "
         .. maximum_quantity)
 end
-if not line and totals_of(cart.lines) >= maximum_lines then
+if not line and totals_of(cart.lines, cart.rest) >= maximum_lines then
     return redis.error_reply("CARTFULL the cart holds " .. maximum_lines .. " lines at most")
 end
 cart.lines[sku] = { quantity = held + tonumber(quantity), unit_price = tonumber(unit_price) }
-refused = check_currency(cart, currency) or check_total(cart.lines)
+refused = check_currency(cart, currency) or check_total(cart)
 if refused then
     return refused
 end

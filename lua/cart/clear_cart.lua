@@ -34,6 +34,8 @@ local call = redis.call
 -- include: cart_arguments
 -- include: cart_keys
 -- include: cart_seen
+-- include: cart_parse_line
+-- include: cart_totals
 -- include: cart_read
 -- include: cart_save
 -- include: cart_merge_request

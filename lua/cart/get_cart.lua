@@ -25,6 +25,8 @@ local call = redis.call
 -- include: whole_number
 -- include: cart_arguments
 -- include: cart_keys
+-- include: cart_parse_line
+-- include: cart_totals
 -- include: cart_read
 
 local cart_key = KEYS[1]

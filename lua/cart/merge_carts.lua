@@ -47,6 +47,8 @@ local call = redis.call
 -- include: cart_arguments
 -- include: cart_keys
 -- include: cart_seen
+-- include: cart_parse_line
+-- include: cart_totals
 -- include: cart_read
 -- include: cart_save
 -- include: cart_line
@@ -112,7 +114,7 @@ if after > before and after > maximum_lines then
         .. maximum_lines .. " at most")
 end
 if offered > 0 then
-    refused = check_currency(cart, currency) or check_total(cart.lines)
+    refused = check_currency(cart, currency) or check_total(cart)
     if refused then
         return refused
     end

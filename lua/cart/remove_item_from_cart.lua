@@ -32,7 +32,9 @@ local call = redis.call
 -- include: cart_arguments
 -- include: cart_keys
 -- include: cart_seen
--- include: cart_read
+-- include: cart_parse_line
+-- include: cart_totals
+-- include: cart_read_line
 -- include: cart_save
 -- include: cart_metrics
 
@@ -52,7 +54,7 @@ if known then
 end
 
 local cart
-cart, refused = read_cart(cart_key)
+cart, refused = read_line(cart_key, sku)
 if refused then
     return refused
 end

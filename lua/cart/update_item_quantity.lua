@@ -37,7 +37,9 @@ local call = redis.call
 -- include: cart_arguments
 -- include: cart_keys
 -- include: cart_seen
--- include: cart_read
+-- include: cart_parse_line
+-- include: cart_totals
+-- include: cart_read_line
 -- include: cart_save
 -- include: cart_version
 -- include: cart_total
@@ -63,7 +65,7 @@ if not whole_number(quantity, 1, maximum_quantity) then
 end
 
 local cart
-cart, refused = read_cart(cart_key)
+cart, refused = read_line(cart_key, sku)
 if refused then
     return refused
 end
@@ -76,7 +78,7 @@ if not line then
     return redis.error_reply("CARTLINE the cart has no line of this SKU")
 end
 line.quantity = tonumber(quantity)
-refused = check_total(cart.lines)
+refused = check_total(cart)
 if refused then
     return refused
 end

@@ -229,8 +229,15 @@ def test_any_sequence_of_requests_ends_as_the_model_says(cart: CartService, sequ
         assert [version, lines, quantity, currency, total] == model.summary()
         assert {sku: (held, price) for sku, held, price in items} == model.lines
         assert total == sum(held * price for _, held, price in items)
+        assert stored_totals(cart) == [lines, quantity, total]
         assert lines == len(items) <= RULES["maximum_lines"]
         assert all(1 <= held <= RULES["maximum_quantity"] for _, held, _ in items)
+
+
+def stored_totals(cart: CartService) -> list[int]:
+    """Return what the last write left: the next one goes on from there."""
+    found: list[str | None] = cart.client.hmget("cart:{42}", ["lines", "quantity", "total"])  # type: ignore[assignment]
+    return [int(value or 0) for value in found]
 
 
 alone = st.one_of(adding, adding, adding, removing, updating, clearing)
