@@ -118,8 +118,7 @@ def throwaway_server(settings: Environment, **more: str) -> Iterator[pg.Server]:
         return pg.Server(binaries, home / "data", home / "s", account, (*FAST, *more.items()))
 
     base = ROOT_HOME / "tmp" if account.name else Path(tempfile.gettempdir())
-    with throwaway_folder(base, "dbkit-pg-", lambda home: pg.stop(server_in(home), "immediate")) as home:
-        account.own(home)
+    with throwaway_folder(base, "dbkit-pg-", account, lambda home: pg.stop(server_in(home), "immediate")) as home:
         server = server_in(home)
         check_socket(server.sockets / ".s.PGSQL.5432")
         initialise_by_copy(server)

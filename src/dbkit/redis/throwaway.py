@@ -22,7 +22,8 @@ def throwaway_redis(program: Path | None = None) -> Iterator[valkey.Server]:
     def server_in(home: Path) -> valkey.Server:
         return valkey.Server(program, home / "data", home / "s", account)
 
-    with throwaway_folder(Path(tempfile.gettempdir()), "dbkit-redis-", lambda home: valkey.stop(server_in(home))) as home:
+    base = Path(tempfile.gettempdir())
+    with throwaway_folder(base, "dbkit-redis-", account, lambda home: valkey.stop(server_in(home))) as home:
         server = server_in(home)
         valkey.start(server)
         yield server
