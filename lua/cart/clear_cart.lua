@@ -41,6 +41,7 @@ local call = redis.call
 -- include: cart_merge_request
 -- include: cart_version
 -- include: cart_metrics
+-- include: cart_countable
 
 local cart_key, seen_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
 local request_id, version = ARGV[1], ARGV[2]
@@ -77,6 +78,10 @@ if request_id == merge_request(user_id, cart.since, cart.version) then
     cart.since = math.max(now(), cart.since + 1)
 end
 
+refused = check_countable(metrics_key, "cleared")
+if refused then
+    return refused
+end
 -- Redis 6.2 has no allow-oom, but lets a script go on whose first write needs no memory.
 call("EXPIRE", cart_key, cart_ttl_seconds)
 refused = count_metric(metrics_key, "cleared", metrics_ttl_seconds)

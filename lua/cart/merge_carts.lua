@@ -53,6 +53,7 @@ local call = redis.call
 -- include: cart_save
 -- include: cart_line
 -- include: cart_payload
+-- include: cart_lines_text
 -- include: cart_guest
 -- include: cart_merge_request
 -- include: cart_merged
@@ -80,12 +81,10 @@ if refused then
     return refused
 end
 local guest = { id = guest_id, since = tonumber(since), version = tonumber(version) }
-local offered, offered_quantity, offered_total = totals_of(lines)
+local offered = totals_of(lines)
 local request_id = merge_request(guest.id, guest.since, guest.version)
 -- Of what the items say, and not of their bytes: another client may write the JSON another way.
-local digest = digest_of("merge_carts", 4, {
-    currency, digits(offered), digits(offered_quantity), digits(offered_total),
-})
+local digest = digest_of("merge_carts", 2, { currency, text_of(lines) })
 local known, held_ids = recall(seen_key, request_id, digest)
 if known then
     return known

@@ -40,6 +40,26 @@ def open_client_as_app(server: valkey.Server) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(server.socket), username="shop_cart_app", password=PASSWORD, decode_responses=True)
 
 
+def test_commands_are_found_however_a_script_quotes_them(server: valkey.Server, scratch: Scratch) -> None:
+    scratch.write(
+        "dbkit.toml",
+        """
+        [project]
+        name = "p"
+        default_environment = "here"
+        [services.cart]
+        engine = "redis"
+        [environments.here]
+        """,
+    )
+    header = "--[[\ngreet: says hello\nKEYS\n  1 name    name:{<user>}\nARGV\nRETURNS\n  greeting  text\nERRORS\nFLAGS\n]]\n"
+    scratch.write("lua/cart/greet.lua", header + "redis.call('INCR', KEYS[1])\nreturn redis.pcall( \"GET\", KEYS[1])\n")
+
+    words = scratch.call("acl", "cart", "--url", server.url, code=0).out.split()
+
+    assert {"+incr", "+get"} <= set(words)
+
+
 def test_every_script_runs_as_the_app(app: redis.Redis, server: valkey.Server, tmp_path: Path) -> None:
     """From the first call on a server that knows none of them."""
     module = client_module(tmp_path)

@@ -46,6 +46,19 @@ def test_health_of_a_cluster_says_that_every_slot_is_served(cluster: str, scratc
     assert [f["status"] for f in found if f["check"] == "redis_cluster_slots_missing"] == ["ok"]
 
 
+def test_users_are_made_on_every_node_of_a_cluster(cluster: str, scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `dbkit acl` prints, given to `dbkit redis-cli`; who logs in finds the node that has the key."""
+    monkeypatch.setenv("DBKIT_CART_URL", cluster)
+    words = scratch.call("--project", str(ROOT), "acl", "cart", code=0).out.split()
+    assert scratch.call("--project", str(ROOT), "redis-cli", "cart", "--", *words, ">canary", code=0).out == "OK\n"
+    assert scratch.call("--project", str(ROOT), "redis-cli", "cart", "HSET", "cart:{42}", "version", "1", code=0).out == "(integer) 1\n"
+
+    with redis.RedisCluster.from_url(cluster, username="shop_cart_app", password="canary", decode_responses=True) as app:
+        assert app.hgetall("cart:{42}") == {"version": "1"}
+    with redis.RedisCluster.from_url(cluster) as admin:
+        admin.flushall()
+
+
 def test_a_cluster_that_is_down_is_unreachable(scratch: Scratch) -> None:
     told = scratch.call("--project", str(ROOT), "migrate", "cart", "--url", "redis://:canary@127.0.0.1:1", code=3)
 

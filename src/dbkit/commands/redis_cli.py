@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dbkit.commands import Invocation, invocation, service_argument
 from dbkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import redis
 
 
 @click.command("redis-cli")
@@ -34,7 +39,7 @@ def command(call: Invocation, service: str, words: tuple[str, ...]) -> None:
             _prompt(client, service)
 
 
-def _prompt(client: object, service: str) -> None:
+def _prompt(client: redis.Redis, service: str) -> None:
     import shlex
     import sys
 
@@ -56,22 +61,35 @@ def _prompt(client: object, service: str) -> None:
             _run(client, words)
 
 
-def _run(client: object, words: list[str]) -> bool:
-    import redis
+def _run(client: redis.Redis, words: list[str]) -> bool:
+    import redis as driver
 
-    assert isinstance(client, redis.Redis)  # noqa: S101 the caller's
     try:
-        connection = client.connection_pool.get_connection()
-        try:
-            connection.send_command(*words)  # type: ignore[no-untyped-call]
-            answer = connection.read_response()
-        finally:
-            client.connection_pool.release(connection)
-    except redis.RedisError as exc:
+        answer = _of_cluster(client, words) if isinstance(client, driver.RedisCluster) else _as_sent(client, words)
+    except driver.RedisError as exc:
         click.echo(f"(error) {exc}", err=True)
         return False
     click.echo(_shown(answer))
     return True
+
+
+def _as_sent(client: redis.Redis, words: list[str]) -> object:
+    """Return the answer as the server gives it, without what the driver makes of it."""
+    connection = client.connection_pool.get_connection()
+    try:
+        connection.send_command(*words)  # type: ignore[no-untyped-call]
+        return connection.read_response()
+    finally:
+        client.connection_pool.release(connection)
+
+
+def _of_cluster(client: redis.RedisCluster, words: list[str]) -> object:
+    """Return the answer of the node that has the key. Users are not replicated: ACL goes to every node, replicas too."""
+    if words[0].lower() != "acl":
+        return client.execute_command(*words)  # type: ignore[no-untyped-call]
+    answers: dict[str, object] = client.execute_command(*words, target_nodes=client.ALL_NODES)  # type: ignore[no-untyped-call]
+    first, *others = answers.values()
+    return first if all(answer == first for answer in others) else answers
 
 
 def _shown(answer: object, indent: str = "") -> str:

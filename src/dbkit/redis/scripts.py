@@ -123,7 +123,7 @@ def library_source(project: Project, service: str, scripts: Sequence[LuaScript])
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Which scripts the server has. `library` is None on servers without functions."""
+    """Which scripts the server has. `library` is None on servers without functions, and for a service without scripts."""
 
     present: tuple[str, ...]
     missing: tuple[str, ...]
@@ -142,7 +142,7 @@ def loaded(client: redis.Redis, project: Project, service: str, scripts: Sequenc
     for script, exists in zip(scripts, known, strict=True):
         found[bool(exists)].append(script.name)
     library = _library_code(client, library_name(project, service)) if major >= FUNCTIONS_SINCE else None
-    same = library == library_source(project, service, scripts) if major >= FUNCTIONS_SINCE else None
+    same = library == library_source(project, service, scripts) if scripts and major >= FUNCTIONS_SINCE else None
     return Loaded(tuple(found[True]), tuple(found[False]), same)
 
 

@@ -162,6 +162,7 @@ def test_another_spelling_of_the_same_lines_is_the_same_request(cart: CartServic
 
     assert write(cart, "merge_carts", "g-7", 1, 1, '[ ["MUG-3",1,8e2] ]', "USD") == first
     assert refusal(lambda: merge(cart, [("MUG-3", 2, 800)])) == "CARTREQUEST"
+    assert refusal(lambda: merge(cart, [("PEN-7", 1, 800)])) == "CARTREQUEST"
     assert snapshot(cart) == before
 
 

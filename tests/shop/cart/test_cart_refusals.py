@@ -26,6 +26,14 @@ from cart.carts import (
     write,
 )
 
+# one call of each script that changes a cart with a line of BOOK-1
+WRITES: dict[str, tuple[object, ...]] = {
+    "add_item_to_cart": ("r9", "PEN-7", 1, 100, "USD"),
+    "remove_item_from_cart": ("r9", "BOOK-1"),
+    "update_item_quantity": ("r9", "BOOK-1", 2, ""),
+    "clear_cart": ("r9", ""),
+    "merge_carts": ("g-7", 1, 1, '[["MUG-3", 1, 800]]', "USD"),
+}
 REFUSED: list[tuple[str, str, tuple[object, ...]]] = [
     ("CARTARGS", "add_item_to_cart", ("r1", "SKU-1", 1, 100)),
     ("CARTARGS", "add_item_to_cart", ("r1", "SKU-1", 1, 100, "USD", "more")),
@@ -158,25 +166,36 @@ def test_keys_that_are_not_one_users_are_refused(cart: CartService, keys: list[s
 
 @pytest.mark.parametrize("command", [redis.Redis.set, redis.Redis.rpush])
 @pytest.mark.parametrize("kind", ["cart", "seen", "metrics"])
-def test_a_key_of_another_type_is_refused_before_the_first_write(cart: CartService, kind: str, command: Callable[..., object]) -> None:
-    """A script has no rollback, so that an error half way would stay half done."""
-    command(cart.client, keys_of("42", kind)[0], "text")
-    before = snapshot(cart)
-
-    assert refusal(lambda: add(cart, "r1", "BOOK-1")) == "CARTKEYS"
-    assert snapshot(cart) == before
-
-
-def test_a_counter_that_is_no_number_ends_the_script_before_other_writes(
-    cart: CartService,
+@pytest.mark.parametrize("name", WRITES)
+def test_a_key_of_another_type_is_refused_before_the_first_write(
+    cart: CartService, name: str, kind: str, command: Callable[..., object]
 ) -> None:
-    """The metric is the first write, since it is the only one that can still fail."""
-    cart.client.hset(f"cart:metrics:{{42}}:{DAY}", "added", "many")
+    """A script has no rollback, so that an error half way would stay half done."""
+    add(cart, "r1", "BOOK-1")
+    (key,) = keys_of("42", kind)
+    cart.client.delete(key)
+    command(cart.client, key, "text")
+    cart.client.expire("cart:{42}", 1000)
     before = snapshot(cart)
 
-    refusal(lambda: add(cart, "r1", "BOOK-1"))
+    assert refusal(lambda: write(cart, name, *WRITES[name])) == "CARTKEYS"
+    assert snapshot(cart) == before
+    assert cart.client.ttl("cart:{42}") <= 1000
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_counter_that_is_no_number_ends_the_script_before_other_writes(cart: CartService, name: str) -> None:
+    """The metric is the first write, since it is the only one that can still fail; clearing looks before it writes."""
+    add(cart, "r1", "BOOK-1")
+    counters = ("added", "removed", "updated", "merged", "cleared")
+    cart.client.hset(f"cart:metrics:{{42}}:{DAY}", mapping=dict.fromkeys(counters, "many"))
+    cart.client.expire("cart:{42}", 1000)
+    before = snapshot(cart)
+
+    assert refusal(lambda: write(cart, name, *WRITES[name])) == "CARTKEYS"
 
     assert snapshot(cart) == before
+    assert cart.client.ttl("cart:{42}") <= 1000
 
 
 def test_out_of_memory_refuses_adding_whole_but_not_clearing(cart: CartService) -> None:
@@ -186,8 +205,9 @@ def test_out_of_memory_refuses_adding_whole_but_not_clearing(cart: CartService) 
     everywhere = primaries(cart)
     cart.client.config_set("maxmemory", 1, **everywhere)
     try:
-        with pytest.raises(redis.ResponseError, match="not allowed when used memory"):
+        with pytest.raises(redis.ResponseError, match="not allowed when used memory") as raised:
             add(cart, "r2", "PEN-7")
+        assert "CART" not in str(raised.value)
         assert snapshot(cart) == before
         assert write(cart, "clear_cart", "r3", "") == [2, 0, 0, "", 0]
     finally:

@@ -7,7 +7,9 @@ LARGE = 1024 * 1024
 
 
 def measure(seen: Observed) -> list[Measurement]:
-    """MEMORY USAGE of a sample of keys; what is below a megabyte is not worth a row."""
+    """MEMORY USAGE of a sample of keys, of which a cluster's replica answers for none; below a megabyte is not worth a row."""
+    if seen.is_replica and seen.info["cluster_enabled"]:
+        return []
     names = seen.sample()[:200]
     pipeline = seen.client.pipeline(transaction=False)
     for name in names:
