@@ -98,6 +98,7 @@ def test_carts_outlive_a_failover_in_the_middle_of_load(cluster: str, scratch: S
     bad = {f["check"] for f in health if f["status"] in {"warning", "critical"}}
     assert "redis_cluster_nodes_failed" in bad
     assert "redis_cluster_slots_missing" not in bad
+    assert {f["check"] for f in health if f["status"] == "unknown"} == set()
 
 
 def test_a_migration_goes_on_over_a_failover(cluster: str, scratch: Scratch) -> None:
