@@ -58,6 +58,7 @@ def test_commands_are_found_however_a_script_quotes_them(server: valkey.Server, 
     words = scratch.call("acl", "cart", "--url", server.url, code=0).out.split()
 
     assert {"+incr", "+get"} <= set(words)
+    assert "+asking" in words  # what a cluster's client says where a slot is moving
 
 
 def test_every_script_runs_as_the_app(app: redis.Redis, server: valkey.Server, tmp_path: Path) -> None:

@@ -168,6 +168,14 @@ def test_every_key_is_changed_once_and_back(project: Scratch, client: redis.Redi
     assert "nothing is applied" in project.call("rollback", "cart", code=0).out
 
 
+@pytest.mark.usefixtures("client")
+def test_a_service_without_scripts_has_none_to_miss(project: Scratch) -> None:
+    project.call("migrate", code=0)
+
+    project.call("verify", "cart", code=0)
+    assert project.call("--format", "json", "status", code=0).document["services"][0]["state"] != "pending"
+
+
 def test_killed_at_random_moments_it_ends_as_a_straight_run(project: Scratch, client: redis.Redis, server: valkey.Server) -> None:
     """Three kills, then a restart of the server, which makes its cursors worthless; each line is changed exactly once."""
     count = 1000
