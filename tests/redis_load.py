@@ -16,7 +16,9 @@ from typing import Any
 import redis
 
 from dbkit.project.manifest import find_project
+from dbkit.project.state import Account
 from dbkit.redis.client import generate
+from dbkit.redis.server import find_program
 from scratch import PATIENCE, until
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +30,11 @@ def wanted_program() -> Path | None:
     """Return the server program that $DBKIT_TEST_REDIS names, alone or for a cluster; None: the embedded Valkey."""
     program = Path(os.environ.get("DBKIT_TEST_REDIS", "").removeprefix("cluster").removeprefix(":"))
     return program if program.is_file() else None
+
+
+def cluster_program() -> Path:
+    """Return what the nodes of a cluster run: the wanted program, or the embedded Valkey."""
+    return wanted_program() or find_program(Account(None, os.geteuid(), os.getegid()))
 
 
 def client_module(folder: Path) -> ModuleType:

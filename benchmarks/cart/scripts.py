@@ -92,7 +92,7 @@ def call(script: LuaScript, user: str, *arguments: str) -> list[str]:
     """Return the EVALSHA of a script: its keys for the user, the arguments, the numbers."""
     numbers = find_project(ROOT).service("cart").rules | RULES
     keys = [key.pattern.replace("<user_id>", user).replace("<day:date>", DAY) for key in script.header.keys]
-    return ["EVALSHA", script.sha(7), str(len(keys)), *keys, *arguments, *(str(numbers[rule]) for rule in script.header.rules)]
+    return ["EVALSHA", script.sha(7), str(len(keys)), *keys, *arguments, *script.rule_values(numbers)]
 
 
 def operations(scripts: dict[str, LuaScript], user: str) -> dict[str, list[str]]:

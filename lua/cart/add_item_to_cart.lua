@@ -13,6 +13,7 @@ ARGV
   4 unit_price  integer   minor units, to show: the order asks the product service again
   5 currency    text      three capital letters
 RULES
+  currencies (JPY=0 USD=2),
   maximum_lines, maximum_quantity, cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds,
   maximum_seen
 RETURNS
@@ -29,7 +30,7 @@ ERRORS
   CARTSKU       the SKU is empty, too long, or holds a control character
   CARTQTY       the quantity, or what the line would hold, is not from 1 to <maximum_quantity>
   CARTPRICE     the price is not a whole number from 0 to 2^53 - 1
-  CARTCURRENCY  not three capital letters, or not the cart's currency
+  CARTCURRENCY  nothing is sold in it, or it is not the cart's currency
   CARTFULL      the cart holds <maximum_lines> lines already
   CARTTOTAL     the total would pass 2^53 - 1
 FLAGS
@@ -54,13 +55,13 @@ local call = redis.call
 local cart_key, seen_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
 local request_id, sku = ARGV[1], ARGV[2]
 local quantity, unit_price, currency = ARGV[3], ARGV[4], ARGV[5]
-local refused = check_arguments(5, 6) or check_keys({ "cart", "seen", "metrics" })
+local refused = check_arguments(6, 6) or check_keys({ "cart", "seen", "metrics" })
 if refused then
     return refused
 end
-local maximum_lines, maximum_quantity = tonumber(ARGV[6]), tonumber(ARGV[7])
-local cart_ttl_seconds, metrics_ttl_seconds = ARGV[8], ARGV[9]
-local seen_ttl_seconds, maximum_seen = ARGV[10], tonumber(ARGV[11])
+local currencies, maximum_lines, maximum_quantity = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local cart_ttl_seconds, metrics_ttl_seconds = ARGV[9], ARGV[10]
+local seen_ttl_seconds, maximum_seen = ARGV[11], tonumber(ARGV[12])
 
 local digest = digest_of("add_item_to_cart", 5, ARGV)
 local known, held_ids = recall(seen_key, request_id, digest)
@@ -84,7 +85,7 @@ if not line and totals_of(cart.lines, cart.rest) >= maximum_lines then
     return redis.error_reply("CARTFULL the cart holds " .. maximum_lines .. " lines at most")
 end
 cart.lines[sku] = { quantity = held + tonumber(quantity), unit_price = tonumber(unit_price) }
-refused = check_currency(cart, currency) or check_total(cart)
+refused = check_currency(cart, currency, currencies) or check_total(cart)
 if refused then
     return refused
 end

@@ -63,7 +63,8 @@ local function end_of_day(year, month, day)
     return (days + 1) * 86400
 end
 
-local updated_at = tonumber(call("HGET", cart_key, "updated_at") or now())
+-- A cart whose field says nothing is as old as this moment.
+local updated_at = whole_number(call("HGET", cart_key, "updated_at"), 0) or now()
 local carts = repair(cart_key, math.floor(updated_at / 1000) + cart_ttl_seconds - seconds)
 local seen = repair(seen_key, seen_ttl_seconds)
 -- Its holder, should there be one, keeps the lock for one more term.

@@ -15,6 +15,7 @@ ARGV
   4 items       list(sku text, quantity integer, unit_price integer)   of the guest's cart
   5 currency    text      of the guest's cart; empty without a line
 RULES
+  currencies (JPY=0 USD=2),
   maximum_lines, maximum_quantity, cart_ttl_seconds, metrics_ttl_seconds, seen_ttl_seconds,
   maximum_seen, maximum_merged
 RETURNS
@@ -34,7 +35,7 @@ ERRORS
   CARTSKU       a SKU is empty, too long, or holds a control character
   CARTQTY       a quantity of the guest is not a whole number from 1 to <maximum_quantity>
   CARTPRICE     a price is not a whole number from 0 to 2^53 - 1
-  CARTCURRENCY  not three capital letters, or not the cart's currency
+  CARTCURRENCY  nothing is sold in it, or it is not the cart's currency
   CARTFULL      the carts have more than <maximum_lines> lines together
   CARTTOTAL     the total would pass 2^53 - 1
 FLAGS
@@ -65,15 +66,15 @@ local call = redis.call
 local cart_key, seen_key, metrics_key = KEYS[1], KEYS[2], KEYS[3]
 local guest_id, since, version = ARGV[1], ARGV[2], ARGV[3]
 local items, currency = ARGV[4], ARGV[5]
-local refused = check_arguments(5, 7) or check_keys({ "cart", "seen", "metrics" })
+local refused = check_arguments(6, 7) or check_keys({ "cart", "seen", "metrics" })
     or check_guest(cart_key, guest_id, since, version)
 if refused then
     return refused
 end
-local maximum_lines, maximum_quantity = tonumber(ARGV[6]), tonumber(ARGV[7])
-local cart_ttl_seconds, metrics_ttl_seconds = ARGV[8], ARGV[9]
-local seen_ttl_seconds = ARGV[10]
-local maximum_seen, maximum_merged = tonumber(ARGV[11]), tonumber(ARGV[12])
+local currencies, maximum_lines, maximum_quantity = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local cart_ttl_seconds, metrics_ttl_seconds = ARGV[9], ARGV[10]
+local seen_ttl_seconds = ARGV[11]
+local maximum_seen, maximum_merged = tonumber(ARGV[12]), tonumber(ARGV[13])
 
 local lines
 lines, refused = read_payload(items, maximum_lines, maximum_quantity)
@@ -113,7 +114,7 @@ if after > before and after > maximum_lines then
         .. maximum_lines .. " at most")
 end
 if offered > 0 then
-    refused = check_currency(cart, currency) or check_total(cart)
+    refused = check_currency(cart, currency, currencies) or check_total(cart)
     if refused then
         return refused
     end

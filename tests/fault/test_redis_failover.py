@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from dbkit.project.state import Account
-from dbkit.redis.server import find_program
 from dbkit.testing.redis_cluster import running_cluster
-from redis_load import ROOT, Load, client_module, is_whole, wanted_program
+from redis_load import ROOT, Load, client_module, cluster_program, is_whole
 from scratch import PATIENCE, Scratch, until
 
 USERS = [f"u{number}" for number in range(40)]
@@ -43,8 +41,7 @@ return redis.call("HSETNX", KEYS[1], "mark", 1)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """Three masters, two of them with a replica."""
-    program = wanted_program() or find_program(Account(None, os.geteuid(), os.getegid()))
-    with running_cluster(program, replicas=2) as url:
+    with running_cluster(cluster_program(), replicas=2) as url:
         yield url
 
 

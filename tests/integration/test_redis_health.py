@@ -16,6 +16,7 @@ from dbkit.health.redis import load_redis_checks
 from dbkit.health.redis_checks.fragmentation_ratio import SMALL
 from dbkit.redis import server as valkey
 from dbkit.redis.throwaway import throwaway_redis
+from redis_load import wanted_program
 from scratch import Scratch, until
 
 # what a test can't provoke in a moment is provoked under a lower threshold
@@ -31,7 +32,7 @@ LOWER = {
 @pytest.fixture(scope="module")
 def pair() -> Iterator[tuple[valkey.Server, valkey.Server]]:
     """Two servers."""
-    with throwaway_redis() as one, throwaway_redis() as other:
+    with throwaway_redis(wanted_program()) as one, throwaway_redis(wanted_program()) as other:
         yield one, other
 
 
@@ -217,6 +218,44 @@ def test_a_replica_that_falls_behind_and_one_that_lost_its_primary(
         assert "redis_replication_silence_seconds" in found(1)
         replica.replicaof("NO", "ONE")
     client.config_set("port", 0)
+
+
+def test_what_a_user_may_not_see_is_unknown_with_the_rule_that_shows_it(client: redis.Redis, scratch: Scratch) -> None:
+    """Not "can't reach", and never ok. Who follows the advice sees everything in the end, and has been given nothing that writes."""
+    path = client.connection_pool.connection_kwargs["path"]
+    client.set("cart:{1}", "for a while", ex=1000)
+    client.acl_setuser("monitor", enabled=True, reset=True, passwords=["+canary"])
+    scratch.write(
+        "dbkit.toml",
+        f"""[project]
+name = "scratch"
+default_environment = "here"
+[services.cart]
+engine = "redis"
+expires = ["cart:*"]
+[environments.here]
+redis_url = "unix://monitor:canary@{path}"
+""",
+    )
+    followed: set[str] = set()
+    try:
+        while True:
+            findings = scratch.call("--format", "json", "health").document["findings"]
+            rules = {finding["remedy"] for finding in findings if finding["status"] == "unknown"}
+            if not rules:
+                break
+            assert all(rule.startswith("ACL SETUSER monitor ") for rule in rules)
+            assert not rules & followed
+            followed |= rules
+            for rule in rules:
+                client.execute_command(*rule.split())  # type: ignore[no-untyped-call]
+    finally:
+        client.acl_deluser("monitor")
+
+    assert "ACL SETUSER monitor +info" in followed
+    assert {finding["status"] for finding in findings} == {"ok"}
+    granted = {word for rule in followed for word in rule.split()[3:]}
+    assert not any(word.strip("+~") in {"*", "@all", "config", "memory", "script", "slowlog"} for word in granted - {"~*"})
 
 
 def test_every_check_is_provoked_here_or_on_a_cluster() -> None:

@@ -14,6 +14,7 @@ from dbkit.redis import server as valkey
 from dbkit.redis.headers import read_header
 from dbkit.redis.sweep import calls_of, glob_of
 from dbkit.redis.throwaway import throwaway_redis
+from redis_load import wanted_program
 from scratch import PATIENCE, Scratch, until
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ BUSY = "local until_then = 0\nfor turn = 1, 60000 do until_then = until_then + t
 @pytest.fixture(scope="module")
 def server() -> Iterator[valkey.Server]:
     """A server of this module's own, which may be stopped."""
-    with throwaway_redis() as server:
+    with throwaway_redis(wanted_program()) as server:
         yield server
 
 

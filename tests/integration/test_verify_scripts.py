@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -68,12 +68,25 @@ def test_what_the_server_forgot_is_named_and_healed(cart: Scratch, dbkit_redis: 
     assert dbkit_redis.fcall("greet", 1, "name:{1}") == "hello Ada"
 
 
-def test_an_edited_script_is_drift_until_it_is_loaded(cart: Scratch) -> None:
+def test_an_edited_script_is_drift_until_it_is_released(cart: Scratch) -> None:
+    """--heal brings back what was released; what is new is a release."""
     cart.write("lua/cart/greet.lua", LUA.replace("hello", "goodbye"))
 
     assert "greet" in cart.call("verify", "cart", code=1).out
-    assert "loaded" in cart.call("verify", "cart", "--heal", code=0).out
-    cart.call("verify", "cart", code=0)
+    assert "dbkit migrate cart loads them" in cart.call("verify", "cart", "--heal", code=1).err
+    cart.call("migrate", "cart", code=0)
+    cart.call("verify", "cart", "--heal", code=0)
+
+
+def test_healing_is_a_run_like_another(cart: Scratch, dbkit_redis: redis.Redis) -> None:
+    """It waits for the run that has the lease, and the journal says who it was."""
+    dbkit_redis.script_flush()
+    dbkit_redis.set("dbkit:{scratch_cart}:lease", "1|somebody", px=1500)
+
+    assert "waiting for another run: somebody" in cart.call("verify", "cart", "--heal", code=0).err
+    journal: Any = dbkit_redis.xrange("dbkit:{scratch_cart}:journal")
+    events = [fields["event"] for _, fields in journal]
+    assert events == ["loaded", "loaded"]
 
 
 def test_there_is_no_sql_for_a_service_on_redis(cart: Scratch) -> None:

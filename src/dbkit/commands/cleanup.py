@@ -19,7 +19,8 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None, *, dry
 
     \b
     Such a script names its keys under EACH in its header. They are found by SCAN on every
-    primary, in bounded batches, with as long a pause after each as it took.
+    primary, in bounded batches, with as long a pause after each as it took. What a script
+    refuses is named, the rest is cleaned.
     \b
     Example:  dbkit cleanup cart
     \b
@@ -45,6 +46,12 @@ def command(call: Invocation, services: tuple[str, ...], url: str | None, *, dry
                 sums = ", ".join(f"{number} {name}" for name, number in one.sums.items())
                 note = f"for {one.keys} keys" + (f": {sums}" if sums else "")
                 call.output.event(place.name, "pending" if dry_run else "cleaned", one.script, note=note)
-                done.append({"service": place.name, "script": one.script, "keys": one.keys, **one.sums})
+                for refusal in one.refused.said:
+                    call.output.event(place.name, "refused", one.script, note=refusal)
+                if one.refused.calls > len(one.refused.said):
+                    call.output.line(f"{place.name}: {one.refused.calls - len(one.refused.said)} calls more were refused")
+                done.append({"service": place.name, "script": one.script, "keys": one.keys, **one.sums, "refused": one.refused.said})
     if call.output.as_json:
         call.output.document({"cleaned" if not dry_run else "pending": done})
+    if any(entry["refused"] for entry in done):
+        raise click.exceptions.Exit(1)

@@ -25,7 +25,7 @@ SHOWN = 6  # statements of one difference; the script has them all
 @click.option("--head", metavar="HASH", help="With --journal: the head that an earlier `dbkit migrate` printed.")
 @click.option("--sql", "as_script", is_flag=True, help="Print only the SQL that ends the drift of one SERVICE, as one script for psql.")
 @click.option("--strict", is_flag=True, help="Exit with 1, too, where something could not be compared.")
-@click.option("--heal", is_flag=True, help="Load the scripts of a Redis service again where they are missing.")
+@click.option("--heal", is_flag=True, help="Load the scripts of a Redis service's last release again where they are missing.")
 @url_option
 @invocation
 def command(
@@ -205,16 +205,16 @@ def _journal(call: Invocation, database: Database, head: str | None) -> dict[str
 
 
 def _scripts(call: Invocation, store: Store, *, heal: bool) -> dict[str, Any]:
-    from dbkit.redis.scripts import load, load_scripts, loaded
+    from dbkit.redis import migrate
+    from dbkit.redis.scripts import load_scripts, loaded
+    from dbkit.report.redis import Teller
 
     project = store.target.project
     scripts = load_scripts(project, store.service)
-    with store.connect() as client:
+    with store.connect() as client, call.output.progress(f"{store.name}: comparing files and server") as progress:
+        if heal:
+            migrate.heal(store, client, call.run().as_fields, Teller(call.output, store.name, progress))
         found = loaded(client, project, store.service, scripts)
-        if not found.is_current and heal:
-            load(client, project, store.service, scripts)
-            call.output.event(store.name, "loaded", _scripts_of(len(scripts)))
-            found = loaded(client, project, store.service, scripts)
     missing = [*found.missing, *(["the function library, or it is another"] if found.library is False else [])]
     problem = f"missing: {', '.join(missing)}" if missing else ""
     call.output.event(store.name, "drift" if problem else "no drift", problem or _scripts_of(len(scripts)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.health.judge import Finding, Measurement, judge, unknown
-from dbkit.redis.connect import Store
+from dbkit.redis.connect import Store, remedy
 
 if TYPE_CHECKING:
     import redis
@@ -66,22 +66,30 @@ def load_redis_checks() -> list[RedisCheck]:
 
 
 def check_redis(store: Store) -> list[Finding]:
-    """Run every check. One that the server refuses is unknown, the rest stand."""
+    """Run every check. One that the server refuses is unknown, with the rule that would allow it; the rest stand."""
     import redis
 
     overrides = store.target.project.manifest.health.thresholds
     findings: list[Finding] = []
     with store.connect() as client:
-        together = Observed(client.info("everything"), client, store)
+        try:
+            together = Observed(client.info("everything"), client, store)
+        except redis.exceptions.NoPermissionError as exc:
+            return [finding for check in load_redis_checks() for finding in _refused(client, store, check, exc)]
         nodes = _nodes(client, store) or [together]
         for check in load_redis_checks():
             try:
                 rows = [row for seen in ([together] if check.once else nodes) for row in _measured(check, seen)]
             except redis.ResponseError as exc:
-                findings += unknown(store.service, check, str(exc))
+                findings += _refused(client, store, check, exc)
             else:
                 findings += judge(store.service, check, rows, overrides)
     return findings
+
+
+def _refused(client: redis.Redis, store: Store, check: RedisCheck, exc: redis.ResponseError) -> list[Finding]:
+    rule = remedy(client, exc)
+    return [replace(finding, remedy=rule or finding.remedy) for finding in unknown(store.service, check, str(exc))]
 
 
 def _measured(check: RedisCheck, seen: Observed) -> list[Measurement]:

@@ -18,9 +18,28 @@ CALLING_FUNCTIONS = ("fcall", "fcall_ro", "evalsha_ro", "eval_ro")
 DRIVER = ("ping", "command", "cluster|slots", "readonly", "asking")
 
 
+# what Redis 6.2 names by its first word only, and health asks
+ASKED = {
+    "cluster": "cluster|info +cluster|nodes",
+    "config": "config|get",
+    "memory": "memory|usage",
+    "script": "script|exists",
+    "slowlog": "slowlog|get",
+}
+DENIED = re.compile(r"run the '([^']+)' command( or its subcommand)?")
+
+
 def user_of(project: Project, service: str) -> str:
     """Return the name of the application's user, as its role is called on PostgreSQL."""
     return project.role(service, "app")
+
+
+def allowing(refusal: str, user: str) -> str:
+    """Return the ACL SETUSER that allows what a server's NOPERM refused; empty where that says neither a command nor a key."""
+    if denied := DENIED.search(refusal):
+        name = ASKED.get(denied[1], denied[1]) if denied[2] else denied[1]
+        return f"ACL SETUSER {user} +{name}"
+    return f"ACL SETUSER {user} ~*" if "key" in refusal else ""
 
 
 def app_user(project: Project, service: str, scripts: Sequence[LuaScript], major: int) -> list[str]:

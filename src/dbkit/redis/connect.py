@@ -61,7 +61,7 @@ class Store:
         except (driver.ConnectionError, driver.TimeoutError) as exc:
             raise UnreachableError(f"{mask(self.url)} went away: {exc}", hint="is the server up? run it again") from exc
         except driver.ResponseError as exc:
-            raise DbkitError(f"the server refused: {exc}", hint="may this user do that? ACL WHOAMI, ACL LOG") from exc
+            raise DbkitError(f"the server refused: {exc}", hint=remedy(client, exc) or "ACL LOG may say more") from exc
         finally:
             client.close()
 
@@ -71,11 +71,27 @@ def open_client(url: str) -> redis.Redis:
     import redis as driver
 
     client = driver.Redis.from_url(url, **AS_TEXT, socket_connect_timeout=10)
-    if not client.info("cluster").get("cluster_enabled"):
+    try:
+        is_cluster = client.info("cluster").get("cluster_enabled")
+    except driver.exceptions.NoPermissionError:
+        is_cluster = False
+    if not is_cluster:
         return client
     client.close()
     # a cluster's client has a single one's commands; what belongs to no key it sends to every primary
     return driver.RedisCluster.from_url(url, **AS_TEXT, socket_connect_timeout=10)  # type: ignore[return-value]
+
+
+def remedy(client: redis.Redis, refusal: Exception) -> str:
+    """Return the ACL rule that would have allowed it; empty where the server refused for another reason."""
+    import redis as driver
+
+    from dbkit.redis.acl import allowing
+
+    if not isinstance(refusal, driver.exceptions.NoPermissionError):
+        return ""
+    kwargs = {} if isinstance(client, driver.RedisCluster) else client.connection_pool.connection_kwargs
+    return allowing(str(refusal), kwargs.get("username") or "USER")
 
 
 def major_version(client: redis.Redis) -> int:

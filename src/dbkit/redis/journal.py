@@ -85,6 +85,11 @@ def last_release(entries: list[Entry]) -> Entry | None:
     return done[-1] if done else None
 
 
+def last_loaded(entries: list[Entry]) -> str | None:
+    """Return the checksum of the scripts that were loaded last."""
+    return next((entry.fields["checksum"] for entry in reversed(entries) if entry.event == "loaded"), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Pen:
     """Writes the entries of one run."""

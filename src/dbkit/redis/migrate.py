@@ -18,7 +18,7 @@ from dbkit.redis.scripts import LuaScript, library_name, library_source, load, l
 from dbkit.redis.sweep import Part, Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import redis
 
@@ -73,6 +73,23 @@ def migrate(
         for migration in plan.migrations:
             work.walk(Change(migration.name, migration.script, migration.checksum, migration.rollback, migration.irreversible))
     return plan
+
+
+def heal(store: Store, client: redis.Redis, who: Mapping[str, str], told: Told, lock_wait: float = 60.0) -> None:
+    """Load again what the last release loaded, where the server has lost it. Raises DbkitError where the files are others by now."""
+    project, service = store.target.project, store.service
+    scripts = tuple(load_scripts(project, service))
+    if loaded(client, project, service, scripts).is_current:
+        return
+    if journal.last_loaded(journal.read(client, project, service)) != _digest(store, scripts):
+        raise DbkitError(f"the scripts of {service} are not those of the last release", hint=f"dbkit migrate {service} loads them")
+    with _work(store, client, who, told, lock_wait) as work:
+        work.load(scripts)
+
+
+def _digest(store: Store, scripts: Sequence[LuaScript]) -> str:
+    """Return the hash by which the journal knows what was loaded."""
+    return hashlib.sha256(library_source(store.target.project, store.service, scripts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +185,7 @@ class Work:
         """Load all scripts on every primary."""
         project, service, started = self.store.target.project, self.store.service, time.monotonic()
         load(self.client, project, service, scripts)
-        digest = hashlib.sha256(library_source(project, service, scripts).encode()).hexdigest()
-        self.pen.write("loaded", scripts=str(len(scripts)), checksum=digest)
+        self.pen.write("loaded", scripts=str(len(scripts)), checksum=_digest(self.store, scripts))
         self.told(Event("loaded", str(len(scripts)), "", time.monotonic() - started))
 
     def walk(self, change: Change) -> None:

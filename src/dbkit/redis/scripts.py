@@ -42,6 +42,10 @@ class LuaScript:
     def name(self) -> str:
         return self.path.stem
 
+    def rule_values(self, rules: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the manifest's values behind ARGV, in the order of RULES; a table as `EUR=2 JPY=0`."""
+        return tuple(_as_argument(rules[rule]) for rule in self.header.rules)
+
     def source(self, major: int) -> str:
         """Return the text for SCRIPT LOAD; the `#!lua` line is for servers that know it."""
         if major < FUNCTIONS_SINCE:
@@ -52,6 +56,10 @@ class LuaScript:
     def sha(self, major: int) -> str:
         """Return the SHA-1 by which EVALSHA names the script on such a server."""
         return hashlib.sha1(self.source(major).encode()).hexdigest()  # noqa: S324 Redis names scripts so
+
+
+def _as_argument(value: Any) -> str:
+    return " ".join(f"{name}={number}" for name, number in sorted(value.items())) if isinstance(value, Mapping) else str(value)
 
 
 def script_paths(project: Project, service: str) -> list[Path]:
@@ -195,7 +203,7 @@ class Caller:
         if name not in self.scripts:
             raise ConfigurationError(f"no script {name!r}{nearest(name, list(self.scripts))}")
         script = self.scripts[name]
-        values = [*keys, *map(str, arguments), *(str(self.rules[rule]) for rule in script.header.rules)]
+        values = [*keys, *map(str, arguments), *script.rule_values(self.rules)]
         try:
             return self.client.evalsha(script.sha(self.major), len(keys), *values)
         except driver.exceptions.NoScriptError:

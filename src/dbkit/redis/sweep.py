@@ -42,9 +42,16 @@ class Part:
 Keep = Callable[[Mapping[str, str]], None]
 
 
+def _stop(refusal: DbkitError) -> None:
+    raise refusal
+
+
 @dataclass(slots=True)
 class Sweep:
-    """One script over its keys. `keep` writes the cursors, `told` hears how many were found so far; `kept` is what was written before."""
+    """One script over its keys. `keep` writes the cursors, `told` hears how many were found so far; `kept` is what was written before.
+
+    What the script refuses ends the walk, unless `refused` takes it.
+    """
 
     client: redis.Redis
     script: LuaScript
@@ -52,6 +59,7 @@ class Sweep:
     keep: Keep
     told: Callable[[int], None]
     kept: Mapping[str, str]
+    refused: Callable[[DbkitError], None] = _stop
     parts: dict[str, Part] = field(default_factory=dict)
     _size: int = FIRST_BATCH
     _last: float = field(default_factory=time.monotonic)
@@ -128,7 +136,8 @@ class Sweep:
             if isinstance(answer, passing()):
                 raise answer
             if isinstance(answer, driver.RedisError):
-                raise DbkitError(f"{self.script.name} refused {keys[0]}: {answer}", where=f"{self.script.path}:1")
+                self.refused(DbkitError(f"{self.script.name} refused {keys[0]}: {answer}", where=f"{self.script.path}:1"))
+                continue
             fields = self.script.header.returns
             values = answer if len(fields) > 1 else [answer]
             for returned, value in zip(fields, values, strict=True):

@@ -29,6 +29,7 @@ STYLES = {
     "changed": "red",
     "missing": "red",
     "failed": "bold red",
+    "refused": "red",
     "critical": "bold red",
     "error": "bold red",
     "interrupted": "red",

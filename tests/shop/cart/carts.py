@@ -19,7 +19,7 @@ from dbkit.redis.scripts import FUNCTIONS_SINCE, LuaScript, load_scripts
 from redis_load import wanted_program
 
 ROOT = Path(__file__).parents[3]
-RULES: dict[str, int] = tomllib.loads((ROOT / "dbkit.toml").read_text(encoding="utf-8"))["services"]["cart"]["rules"]
+RULES: dict[str, Any] = tomllib.loads((ROOT / "dbkit.toml").read_text(encoding="utf-8"))["services"]["cart"]["rules"]
 SCRIPTS: dict[str, LuaScript] = {script.name: script for script in load_scripts(find_project(ROOT), "cart")}
 LARGEST = 2**53 - 1
 DAY = "2026-11-22"
@@ -71,8 +71,7 @@ def write(cart: CartService, name: str, *args: object, user: str = "42") -> Answ
 def write_under(cart: CartService, rules: dict[str, int], name: str, *args: object) -> Answer:
     """Call a script with other numbers than the manifest's."""
     script = SCRIPTS[name]
-    numbers = [{**RULES, **rules}[rule] for rule in script.header.rules]
-    arguments: list[Any] = [*keys_of("42", "cart", "seen", "metrics"), *args, *numbers]
+    arguments: list[Any] = [*keys_of("42", "cart", "seen", "metrics"), *args, *script.rule_values(RULES | rules)]
     answer: Answer = cart.client.eval(script.body, 3, *arguments)
     return answer
 

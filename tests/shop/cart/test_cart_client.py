@@ -147,4 +147,4 @@ def test_header_agrees_with_the_signature(module: ModuleType, name: str) -> None
 
     for scripts in (module.CartScripts, module.AsyncCartScripts):
         assert set(inspect.signature(getattr(scripts, name)).parameters) - {"self"} == wanted
-    assert getattr(module, f"_{name.upper()}").rules == tuple(str(RULES[rule]) for rule in header.rules)
+    assert getattr(module, f"_{name.upper()}").rules == SCRIPTS[name].rule_values(RULES)

@@ -12,9 +12,12 @@ from redis.crc import key_slot
 from cart.carts import (
     DAY,
     LARGEST,
+    OTHER_TOKEN,
     RULES,
     SCRIPTS,
+    TOKEN,
     CartService,
+    acquire,
     add,
     fill,
     keys_of,
@@ -120,6 +123,13 @@ def test_a_refused_write_changes_no_key(cart: CartService) -> None:
         assert snapshot(cart) == before
 
 
+def test_a_currency_that_nothing_is_sold_in_is_refused(cart: CartService) -> None:
+    """An empty cart would take any, and no service could price the order."""
+    assert refusal(lambda: add(cart, "r1", "SKU-1", currency="XXX")) == "CARTCURRENCY"
+    assert refusal(lambda: write(cart, "merge_carts", "g-7", 1, 1, '[["SKU-1", 1, 100]]', "XXX")) == "CARTCURRENCY"
+    assert snapshot(cart) == {}
+
+
 def test_a_refusal_is_not_remembered(cart: CartService) -> None:
     """The same request may succeed once its reason is gone."""
     fill(cart)
@@ -198,20 +208,42 @@ def test_a_counter_that_is_no_number_ends_the_script_before_other_writes(cart: C
     assert cart.client.ttl("cart:{42}") <= 1000
 
 
-def test_out_of_memory_refuses_adding_whole_but_not_clearing(cart: CartService) -> None:
-    """A cart never ends half written, and can always be given up."""
+CALLS: dict[str, tuple[list[str], list[object]]] = {
+    **{name: (["cart", "seen", "metrics"], list(args)) for name, args in WRITES.items()},
+    "acquire_cart_lock": (["cart", "lock", "metrics"], [OTHER_TOKEN]),
+    "release_cart_lock": (["lock"], [TOKEN]),
+    "cleanup_expired_carts": (["cart", "seen", "lock"], []),
+    "get_cart": (["cart"], []),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_out_of_memory_refuses_a_write_whole_and_a_cart_can_be_given_up(cart: CartService, name: str) -> None:
+    """What makes room, and what only reads, goes on: their headers say allow-oom, no-writes."""
     add(cart, "r1", "BOOK-1")
+    if name == "release_cart_lock":
+        acquire(cart, TOKEN)
     before = snapshot(cart)
+    kinds, args = CALLS[name]
     everywhere = primaries(cart)
     cart.client.config_set("maxmemory", 1, **everywhere)
     try:
-        with pytest.raises(redis.ResponseError, match="not allowed when used memory") as raised:
-            add(cart, "r2", "PEN-7")
-        assert "CART" not in str(raised.value)
-        assert snapshot(cart) == before
-        assert write(cart, "clear_cart", "r3", "") == [2, 0, 0, "", 0]
+        if SCRIPTS[name].header.flags:
+            cart.call(name, keys_of("42", *kinds), args)
+        else:
+            with pytest.raises(redis.ResponseError, match="not allowed when used memory") as raised:
+                cart.call(name, keys_of("42", *kinds), args)
+            assert "CART" not in str(raised.value)
+            assert snapshot(cart) == before
     finally:
         cart.client.config_set("maxmemory", 0, **everywhere)
+
+    assert {name for name in SCRIPTS if SCRIPTS[name].header.flags} == {
+        "clear_cart",
+        "cleanup_expired_carts",
+        "get_cart",
+        "release_cart_lock",
+    }
 
 
 def test_money_is_exact_to_the_last_unit(cart: CartService) -> None:

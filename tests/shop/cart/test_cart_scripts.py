@@ -10,6 +10,7 @@ import redis
 from redis.crc import key_slot
 
 from cart.carts import FORMS, ROOT, RULES, SCRIPTS, CartService, keys_of, read
+from dbkit.project.manifest import find_project
 
 
 def bound_names(body: str, table: str) -> dict[int, str]:
@@ -35,7 +36,8 @@ def test_header_agrees_with_the_body(name: str) -> None:
     assert bound_names(body, "ARGV") == dict(enumerate(positions, start=1))
     assert body.count("KEYS[") == len(header.keys)
     assert body.count("ARGV[") == len(positions)
-    assert f"check_arguments({len(header.arguments)}, {len(header.rules)})" in body
+    texts = len(header.arguments) + ("currencies" in header.rules)
+    assert f"check_arguments({texts}, {len(positions) - texts})" in body
     assert set(re.findall(r'"(CART[A-Z]+) ', SCRIPTS[name].body)) == {error.code for error in header.errors}
     assert set(header.rules) <= set(RULES)
     assert header.flags in {(), ("no-writes",), ("allow-oom",)}
@@ -67,6 +69,24 @@ def test_every_script_of_the_spec_is_there() -> None:
     ]
 
 
+def test_the_rules_numbers_are_the_specs_and_its_currencies_the_shops() -> None:
+    """Everything else takes them from the manifest, so that nothing else would notice another number there."""
+    services = find_project(ROOT).manifest.services
+
+    assert {name: value for name, value in RULES.items() if name not in {"currencies", "maximum_merged"}} == {
+        "maximum_lines": 50,
+        "maximum_quantity": 99,
+        "cart_ttl_seconds": 30 * 86_400,
+        "lock_ttl_seconds": 30,
+        "metrics_ttl_seconds": 90 * 86_400,
+        "seen_ttl_seconds": 86_400,
+        "maximum_seen": 100,
+    }
+    tables = [service.rules["currencies"] for service in services.values() if "currencies" in service.rules]
+    assert len(tables) >= 3
+    assert all(table == RULES["currencies"] for table in tables)
+
+
 def test_every_error_code_is_in_the_manual() -> None:
     """docs/shop/cart.md has one row a code, and no code that nothing raises."""
     raised = {error.code for script in SCRIPTS.values() for error in script.header.errors}
@@ -77,12 +97,12 @@ def test_every_error_code_is_in_the_manual() -> None:
 
 def test_bodies_run_as_functions_of_one_library(cart: CartService) -> None:
     """Redis 7 and Valkey take the same bodies as a library, whose functions answer as the scripts do. Redis 6.2 knows none, and says so."""
-    rules = [RULES[rule] for rule in SCRIPTS["add_item_to_cart"].header.rules]
+    rules = SCRIPTS["add_item_to_cart"].rule_values(RULES)
     keys = keys_of("42", "cart", "seen", "metrics")
     arguments: list[Any] = [*keys, "r1", "BOOK-1", 2, 1999, "USD", *rules]
 
     if FORMS == [False]:
-        with pytest.raises(redis.ResponseError, match="unknown command"):
+        with pytest.raises(redis.RedisError, match=r"unknown command|doesn't exist"):
             cart.client.fcall("add_item_to_cart", 3, *arguments)
         return
     assert cart.client.fcall("add_item_to_cart", 3, *arguments) == [1, 1, 2, "USD", 3998]

@@ -126,6 +126,16 @@ def test_money_is_known_by_its_name(text: str, count: int) -> None:
         ("for _, v in ipairs(redis.call('ZRANGE', KEYS[1], 0, 9)) do redis.call('ZREM', KEYS[1], v) end", 0),
         ("local c = '0'\nrepeat c = redis.call('HSCAN', KEYS[1], c)[1] until c == '0'", 1),
         ("for k in pairs({ 1, 2 }) do redis.call('INCR', KEYS[k]) end", 0),
+        ("local v\nrepeat v = redis.call('LPOP', KEYS[1]) until not v", 1),
+        ("local v, n\nrepeat v, n = redis.call('LPOP', KEYS[1]), (n or 0) + 1 until not v or n > 99", 0),
+        ("while redis.call('LLEN', KEYS[1]) > 0 do redis.call('LPOP', KEYS[1]) end", 1),
+        ("local n = 9\nwhile n > 0 and redis.call('LPOP', KEYS[1]) do n = n - 1 end", 0),
+        ("for i = 1, redis.call('SCARD', KEYS[1]) do redis.call('SPOP', KEYS[1]) end", 1),
+        ("local m = redis.call('SMEMBERS', KEYS[1])\nlocal n = #m\nfor i = 1, n do redis.call('SREM', KEYS[1], m[i]) end", 1),
+        ("for i = 1, tonumber(ARGV[1]) do redis.call('LPOP', KEYS[1]) end", 1),
+        ("for i = 1, math.min(tonumber(ARGV[1]), 100) do redis.call('LPOP', KEYS[1]) end", 0),
+        ("local n = tonumber(ARGV[1])\nif n > 100 then return 0 end\nfor i = 1, n do redis.call('LPOP', KEYS[1]) end", 0),
+        ("--[[\na: b\nRULES\n  most\n]]\nfor i = 1, tonumber(ARGV[1]) do redis.call('LPOP', KEYS[1]) end", 0),
     ],
 )
 def test_a_loop_over_all_there_is_has_no_bound(text: str, count: int) -> None:

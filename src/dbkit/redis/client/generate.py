@@ -25,7 +25,7 @@ READERS = {"text": "_text", "integer": "int", "flag": "_flag"}
 def generate(project: Project, service: str) -> str:
     """Return the module for a service's scripts."""
     rules = project.service(service).rules
-    scripts = [Shape(script, service, tuple(str(rules[rule]) for rule in script.header.rules)) for script in load_scripts(project, service)]
+    scripts = [Shape(script, service, script.rule_values(rules)) for script in load_scripts(project, service)]
     runtime = (Path(__file__).parent / "runtime.py").read_text(encoding="utf-8").partition('"""\n')[2].rstrip()
     about = f"The Redis scripts of {project.name}'s {service}, typed."
     head = f'"""{about} Made by `dbkit client {service}`: make it anew rather than edit it."""\n\n# ruff: noqa\n'
