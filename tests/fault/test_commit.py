@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from dbkit.postgres.journal import Run
 from scratch import Scratch, until
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
@@ -80,3 +83,41 @@ def test_a_connection_that_is_cut_after_the_commit_is_opened_again_and_nothing_i
     assert slow_to_commit.tables() == {"a", "b"}
     assert slow_to_commit.states() == {"0001_a": "applied", "0002_b": "applied"}
     assert slow_to_commit.migrate().is_empty
+
+
+def test_a_restart_in_the_middle_names_the_migration_and_the_next_run_finishes(scratch: Scratch) -> None:
+    """Both connections go at once, as when a server restarts."""
+    scratch.migration("0001_a", "CREATE TABLE main.a ();\nSELECT pg_sleep(60);", "DROP TABLE main.a;")
+    child = scratch.start("migrate")
+    until(lambda: scratch.column("SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"))
+
+    ours = "application_name LIKE 'dbkit%' AND datname = current_database() AND pid <> pg_backend_pid()"
+    scratch.column(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {ours}")
+    _, err = child.communicate(timeout=60)
+
+    assert child.returncode == 1, err
+    assert "both connections of the run are gone" in err
+    assert "0001_a.sql" in err
+    assert scratch.states() == {"0001_a": "failed"}
+    scratch.migration("0001_a", "CREATE TABLE main.a ();", "DROP TABLE main.a;")
+    scratch.migrate()
+    assert scratch.tables() == {"a"}
+
+
+def test_nothing_is_written_while_a_commit_that_nobody_hears_from_may_still_end(slow_to_commit: Scratch) -> None:
+    """Its backend has the key: `failed` before its `applied` would break the chain, and a later run would begin again."""
+    from dbkit.migrate.engine import record_end
+
+    child = slow_to_commit.start("migrate")
+    (backend,) = until(lambda: slow_to_commit.column(WAITING))
+    database = slow_to_commit.database("main")
+    gone = database.connect("gone")
+    gone.close()
+    work: Any = SimpleNamespace(database=database, connection=gone, run=Run("here", None))
+
+    assert not record_end(work, "main/0002_b", "failed", None)
+    standby(slow_to_commit, "")
+    child.communicate(timeout=60)
+
+    assert backend
+    assert slow_to_commit.events() == [("applied", "0001_a"), ("applied", "0002_b")]

@@ -73,10 +73,34 @@ def test_rows_that_come_meanwhile_are_not_its_business(wide: Scratch) -> None:
 
     from dbkit.source.checksum import token_hash
 
-    wide.value("UPDATE dbkit.progress SET checksum = %s RETURNING 1", token_hash(FILL.partition("\n")[2].rstrip(";")))
+    wide.value("UPDATE dbkit.progress SET checksum = %s RETURNING 1", token_hash("id " + FILL.partition("\n")[2].rstrip(";")))
     wide.migrate()
 
     assert wide.value("SELECT max(id) FROM main.a WHERE touched = 1") == 300
+
+
+def test_another_key_in_the_middle_is_another_backfill(wide: Scratch) -> None:
+    """Its cursor is the first key's: rows would be passed over, and others touched twice."""
+    wide.migration("0002_n", "ALTER TABLE main.a ADD COLUMN n bigint GENERATED ALWAYS AS (-id) STORED NOT NULL UNIQUE;", "SELECT 1;")
+    text = "-- backfill: key={key} batch=500\nUPDATE main.a AS t SET v = 1 / (3000 - id), touched = touched + 1 WHERE id > 0;"
+    wide.migration("0003_fill", text.format(key="id"))
+    with pytest.raises(DbkitError, match="division by zero"):
+        wide.migrate()
+    wide.migration("0003_fill", text.format(key="n"))
+
+    with pytest.raises(ConfigurationError, match="was edited while it was under way"):
+        wide.migrate()
+
+
+@pytest.mark.parametrize("what", ["count(*)", "DISTINCT id % 3", "row_number() OVER (ORDER BY id)", "id"])
+def test_what_is_about_all_rows_at_once_is_no_backfill(wide: Scratch, what: str) -> None:
+    """Each chunk would count anew."""
+    wide.migration("0002_b", "CREATE TABLE main.b (id bigint);", "DROP TABLE main.b;")
+    limit = " LIMIT 5" if what == "id" else ""
+    wide.migration("0003_copy", f"-- backfill: key=id batch=10\nINSERT INTO main.b SELECT {what} FROM main.a{limit};")
+
+    with pytest.raises(ConfigurationError, match="made anew in each chunk"):
+        wide.migrate()
 
 
 def test_an_insert_is_chunked_by_the_table_that_it_reads(wide: Scratch) -> None:

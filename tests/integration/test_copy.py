@@ -80,3 +80,16 @@ def test_copy_to_stdout_and_data_without_an_end_are_refused(scratch: Scratch) ->
     with pytest.raises(ConfigurationError, match="without an end of its data") as caught:
         scratch.migrate()
     assert (caught.value.where or "").endswith("0001_a.sql:2")
+
+
+@pytest.mark.parametrize("behind", [" CREATE TABLE main.z ();", " COMMIT;", "\tSELECT 1 -- more"])
+def test_what_stands_behind_a_copy_on_its_line_is_refused(scratch: Scratch, behind: str) -> None:
+    """The data begins on the next line, and nobody would send the rest of this one."""
+    scratch.migration("0001_a", f"CREATE TABLE main.a (i integer);\nCOPY main.a FROM stdin;{behind}\n1\n\\.\n")
+    with pytest.raises(ConfigurationError, match="something behind it") as caught:
+        scratch.migrate()
+    assert (caught.value.where or "").endswith("0001_a.sql:2")
+
+    scratch.migration("0001_a", "CREATE TABLE main.a (i integer);\nCOPY main.a FROM stdin; -- one\n1\n\\.\n")
+    scratch.migrate()
+    assert scratch.column("SELECT i FROM main.a") == [1]

@@ -194,6 +194,16 @@ def test_a_drop_that_a_dead_run_finished_is_not_run_again(table: Scratch) -> Non
     assert table.states()["0002_i"] == "applied"
 
 
+def test_a_drop_of_a_quoted_name_that_did_not_happen_is_run_again(table: Scratch) -> None:
+    """Asked for without its quotes, it would be gone."""
+    table.value('CREATE INDEX "Mixed.idx" ON main.a (i)')
+    intend(table, 'DROP INDEX CONCURRENTLY main."Mixed.idx"')
+
+    table.migrate()
+
+    assert table.value("SELECT count(*) FROM pg_class WHERE relname = 'Mixed.idx'") == 0
+
+
 def test_what_the_catalog_cant_tell_is_asked(table: Scratch) -> None:
     intend(table, "CALL main.work()")
 

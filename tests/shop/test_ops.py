@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID, uuid4
 
@@ -672,6 +674,31 @@ def test_the_backup_script_is_a_shell_script(owner: psycopg.Connection) -> None:
     subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True)
     assert "directory='/tmp/it'\\''s here'" in script
     assert "keep=3" in script
+
+
+def test_the_backup_script_keeps_its_hands_off_another_databases_backups(owner: psycopg.Connection, tmp_path: Path) -> None:
+    """`shop` begins the name of `shop-eu`, too, and sorts after it."""
+    name = value(owner, "SELECT current_database()")
+    backups, programs = tmp_path / "backups", tmp_path / "programs"
+    others = [f"{name}-eu-2026010{day}T000000Z" for day in range(1, 8)] + [f"{name}-eu-20260108T000000Z.partial"]
+    for folder in (*others, f"{name}-20260101T000000Z", f"{name}-20260102T000000Z", f"{name}-20260103T000000Z.partial"):
+        (backups / folder).mkdir(parents=True)
+    programs.mkdir()
+    for program in ("pg_dump", "pg_dumpall", "pg_restore"):
+        (programs / program).write_text("#!/bin/sh\n")
+        (programs / program).chmod(0o755)
+    script = value(owner, "SELECT ops.generate_backup_script(%s, 2)", str(backups))
+    done = subprocess.run(
+        ["/bin/sh"],
+        input=script,
+        text=True,
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+    )
+
+    made = Path(done.stdout.strip()).name
+    assert {folder.name for folder in backups.iterdir()} == {*others, f"{name}-20260102T000000Z", made}
 
 
 def test_statistics_functions_answer_the_ops_role(database: Database) -> None:

@@ -259,3 +259,44 @@ def test_a_month_of_the_trail_goes_once_it_is_sealed_and_retired(pg_service: Cal
     assert {result.outcome for result in keep(database)} == {"dropped"}
     assert superuser.execute("SELECT * FROM audit.verify()").fetchall() == []
     assert one(superuser, "SELECT change_count FROM audit.retired") == 5
+
+
+CLEANUPS = [
+    ("order", "orders.cleanup_expired_orders()"),
+    ("order", "orders.cleanup_idempotency_keys()"),
+    ("payment", "payment.cleanup_expired_payments()"),
+    ("inventory", "inventory.cleanup_expired_reservations()"),
+]
+
+
+@pytest.mark.parametrize(("service", "call"), CLEANUPS)
+def test_every_cleanup_makes_months_ahead_and_waits_for_none(pg_service: Callable[[str], ServiceDatabase], service: str, call: str) -> None:
+    """Its own work gets done where a month can't be made: behind somebody's lock, or beside a table that has the name."""
+    database = pg_service(service)
+    owner, app, warnings = database.connect("owner"), database.connect("app"), list[str]()
+    app.add_notice_handler(lambda notice: warnings.append(str(notice.message_primary)))
+    last = "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'audit.row_changes'::regclass"
+    (month,) = owner.execute(last).fetchone() or ("",)
+    owner.execute(f"DROP TABLE {month}".encode())
+
+    with owner.transaction():
+        owner.execute("LOCK TABLE ONLY audit.row_changes IN SHARE UPDATE EXCLUSIVE MODE")
+        app.execute(f"SELECT {call}".encode())
+    owner.execute(f"CREATE TABLE {month} (i integer)".encode())
+    app.execute(f"SELECT {call}".encode())
+    assert [warning.partition(" (")[0] for warning in warnings] == ["partitions were not made"] * 2
+
+    owner.execute(f"DROP TABLE {month}".encode())
+    app.execute(f"SELECT {call}".encode())
+    assert owner.execute(last).fetchone() == (month,)
+    assert len(warnings) == 2
+
+
+def test_every_cleanup_is_asked() -> None:
+    """One that is new makes months ahead, too."""
+    from dbkit.project.manifest import find_project
+
+    root = find_project(None).root
+    found = {path.name.partition(".")[0] for path in root.glob("schemas/*/functions/cleanup_*.sql.j2")}
+
+    assert found == {call.partition(".")[2].partition("(")[0] for _, call in CLEANUPS}

@@ -75,7 +75,9 @@ def test_a_header_that_stands_twice_is_refused() -> None:
     assert error.where == "a.sql:2"
 
 
-@pytest.mark.parametrize("line", ["-- transactional: false", "-- depends: 0001_a", "-- irreversible: x"])
+@pytest.mark.parametrize(
+    "line", ["-- transactional: false", "-- depends: 0001_a", "-- irreversible: x", "--depends: a", "--\tdepends: a", "-- Depends: a"]
+)
 def test_a_header_below_the_first_statement_is_refused(line: str) -> None:
     error = refusal(f"SELECT 1;\n\n{line}\nSELECT 2;")
 

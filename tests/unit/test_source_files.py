@@ -156,6 +156,12 @@ def test_a_rollback_without_its_migration_is_refused(files: Files) -> None:
     assert error.where == f"{files.root}/migrations/main/0002_b.rollback.sql:1"
 
 
+def test_an_irreversible_migration_says_why(files: Files) -> None:
+    files.put("migrations/main/0001_a.sql", text="-- irreversible:\nSELECT 1;")
+
+    assert "says no reason" in files.refusal().message
+
+
 @pytest.mark.parametrize("text", ["", "\n \n", "{# nothing #}", "{% if false %}SELECT 1;{% endif %}"])
 def test_a_file_that_renders_to_nothing_is_refused(files: Files, text: str) -> None:
     files.put("migrations/main/0001_a.sql.j2", text=text)

@@ -124,11 +124,11 @@ class Execution:
                 else:
                     seconds, dropped = self._step_by_step(planned)
         except DbkitError as exc:
-            if record_end(work.database, work.run, migration.id, "failed", exc):
+            if record_end(work, migration.id, "failed", exc):
                 raise committed_all_the_same(f"{migration.id} is applied", exc) from exc
             raise
         except KeyboardInterrupt as exc:
-            committed = record_end(work.database, work.run, migration.id, "interrupted", None)
+            committed = record_end(work, migration.id, "interrupted", None)
             raise InterruptedRunError(
                 f"interrupted: {migration.id} {_left(planned, committed=committed)}",
                 exit_code=getattr(exc, "exit_code", 130),
@@ -188,7 +188,7 @@ class Execution:
             where,
             chunks(parsed, migration.backfill, str(migration.path)),
             migration.backfill.batch,
-            token_hash(parsed[0].text),
+            token_hash(f"{migration.backfill.key} {parsed[0].text}"),
         )
         seconds, end = walk.execute()
 

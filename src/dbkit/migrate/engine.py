@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dbkit.errors import DbkitError
 from dbkit.migrate.watch import Watch, pause_before, watching
-from dbkit.postgres import catalog, citus, journal
+from dbkit.postgres import catalog, citus, journal, lock
 from dbkit.postgres.connect import authority
 from dbkit.postgres.session import OURS, Session, exclusive_session, execute_as
 
@@ -123,10 +123,20 @@ class Engine:
 
     def _reconnect(self, cause: DbkitError) -> None:
         """Open the executing session again, if this is still a primary and the run lock still ours."""
-        if self.session.held:
-            self.session.connection = self.database.connect("migrate")
-        else:
-            self.session.connection = execute_as(self.database, self.who, self.watcher, wait=10, waiting=lambda _holder: None)
+        import psycopg
+
+        try:
+            if self.session.held:
+                self.session.connection = self.database.connect("migrate")
+            else:
+                self.session.connection = execute_as(self.database, self.who, self.watcher, wait=10, waiting=lambda _holder: None)
+        except psycopg.Error as gone:
+            raise DbkitError(
+                f"{cause.message}\n  both connections of the run are gone",
+                where=cause.where,
+                sqlstate=cause.sqlstate,
+                hint="is the server up? run it again: it finds out what got through, and goes on from there",
+            ) from gone
         if authority(self.session.connection, self.database.target).in_recovery:
             raise DbkitError(
                 f"{cause.message}\n  the server is a standby now", sqlstate=cause.sqlstate, hint="run it again against the new primary"
@@ -223,23 +233,27 @@ def _fingerprint(work: Engine) -> str | None:
         return None
 
 
-def record_end(
-    database: Database, run: Run, object_id: str, event: str, exc: DbkitError | None, direction: Literal["up", "down"] = "up"
-) -> bool:
+def record_end(work: Engine, object_id: str, event: str, exc: DbkitError | None, direction: Literal["up", "down"] = "up") -> bool:
     """Write how a migration ended, on a connection of its own: the first may be gone.
 
-    Returns True, and writes nothing, where its mark is there: the end came when the server had committed already.
+    Returns True, and writes nothing, where its mark is there: the end came when the server had committed already. A backend
+    that nobody hears from may be committing still, and nothing is written before it has given its key back.
     """
+    import psycopg
+
+    run = work.run
     detail: dict[str, Any] = {"direction": direction}
     if exc:
         detail |= {"message": exc.message, "sqlstate": exc.sqlstate, "where": exc.where}
     try:
-        with database.connect("migrate") as connection:
+        with work.database.connect("migrate") as connection, connection.transaction():
+            if work.connection.closed and not lock.taken(connection, "pg_try_advisory_xact_lock", lock.EXECUTE):
+                return False
             if journal.happened(connection, run, "applied" if direction == "up" else "rolled back", object_id):
                 return True
             journal.append(connection, run, event, "migration", object_id, detail=detail)
-    except DbkitError:
-        pass  # the server is gone: the transaction is rolled back, and the journal says nothing of it
+    except (DbkitError, psycopg.Error):
+        pass  # the server is gone, or a standby: the transaction is rolled back, and the journal says nothing of it
     return False
 
 

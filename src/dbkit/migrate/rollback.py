@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from dbkit.migrate.steps import Steps
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal
 from dbkit.postgres.connect import Database, authority, open_watcher, refuse_read_only
+from dbkit.postgres.roles import alone_with_roles
 from dbkit.postgres.session import refuse_pooled
 from dbkit.routines.definitions import Touched, record, take_note, touched
 from dbkit.routines.obstacles import Obstacles
@@ -22,6 +24,7 @@ from dbkit.routines.revive import Revival
 from dbkit.routines.shared import shared
 from dbkit.source import statements
 from dbkit.source.files import load_migrations
+from dbkit.source.objections import changes_roles
 
 if TYPE_CHECKING:
     import psycopg
@@ -176,13 +179,14 @@ class Reversal:
         """Run the stored text, the routines' way back and the marks."""
         work = self.work
         try:
-            seconds = self._in_transaction() if self.undo.is_transactional else self._step_by_step()
+            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, self._parsed())) else nullcontext():
+                seconds = self._in_transaction() if self.undo.is_transactional else self._step_by_step()
         except DbkitError as exc:
-            if record_end(work.database, work.run, self.undo.id, "failed", exc, "down"):
+            if record_end(work, self.undo.id, "failed", exc, "down"):
                 raise committed_all_the_same(f"{self.undo.id} is rolled back", exc) from exc
             raise
         except KeyboardInterrupt as exc:
-            committed = record_end(work.database, work.run, self.undo.id, "interrupted", None, "down")
+            committed = record_end(work, self.undo.id, "interrupted", None, "down")
             raise InterruptedRunError(
                 f"interrupted: {self.undo.id} is {'rolled back' if committed else 'still applied'}",
                 exit_code=getattr(exc, "exit_code", 130),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dbkit.errors import DbkitError
 from dbkit.postgres.queries import sql
 from dbkit.source.statements import Statement
+from dbkit.source.templates import identifier
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,7 +34,7 @@ def settle(connection: Connection, statement: Statement, of: str) -> Outcome:
         case "index_stmt":
             return settle_index(connection, statement)
         case "drop_stmt":
-            name = ".".join(part.string.sval for part in node.objects[0].list.items)
+            name = ".".join(identifier(part.string.sval) for part in node.objects[0].list.items)
             there = _value(connection, "SELECT to_regclass(%s) IS NOT NULL", name)
             return Outcome(not there, f"{name} is {'still there: it is dropped again' if there else 'gone'}")
         case "reindex_stmt":
@@ -137,8 +138,6 @@ def _settle_detach(connection: Connection, node: Any) -> Outcome:
 
 
 def _qualified(relation: Any) -> str:
-    from dbkit.source.templates import identifier
-
     return ".".join(identifier(part) for part in (relation.schemaname, relation.relname) if part)
 
 

@@ -51,23 +51,26 @@ class Watch:
         import psycopg
 
         from dbkit.errors import DbkitError
+        from dbkit.postgres.connect import SESSION
 
         connection = None
         last: int | None = None
-        try:
-            while not self._stop.wait(PERIOD):
-                pid = self._pid
+        while not self._stop.wait(PERIOD):
+            pid = self._pid
+            try:
                 if pid is not None and (pid == last or self.halt.is_set()):
-                    connection = connection or self.database.connect("watch")
+                    connection = connection or self.database.connect("watch", **SESSION)
                     with self._guard:
                         if self._pid == pid:
                             self._look(connection, pid)
-                last = pid
-        except (psycopg.Error, DbkitError):
-            pass  # without a second connection the statement's own lock_timeout still holds
-        finally:
-            if connection:
-                connection.close()
+            except (psycopg.Error, DbkitError):
+                # it opens another; until then the statement's own lock_timeout still holds
+                if connection:
+                    connection.close()
+                connection = None
+            last = pid
+        if connection:
+            connection.close()
 
     def _look(self, connection: object, pid: int) -> None:
         import psycopg

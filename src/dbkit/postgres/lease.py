@@ -61,12 +61,12 @@ def leased(database: Database, *, wait: float, waiting: Callable[[str], None]) -
 
 
 def _take(connection: psycopg.Connection[tuple[Any, ...]], wait: float, waiting: Callable[[str], None]) -> int:
-    """Take the row while nobody holds the second key: no transaction of a run is under way then."""
+    """Take the row while nobody holds a key: no run is under way then, even if its script gave the second one away."""
     holder = f"{socket.gethostname()}, process {os.getpid()}"
 
     def attempt() -> int | None:
         with connection.transaction():
-            if not lock.taken(connection, "pg_try_advisory_xact_lock", lock.EXECUTE):
+            if not all(lock.taken(connection, "pg_try_advisory_xact_lock", key) for key in (lock.RUN, lock.EXECUTE)):
                 return None
             row = connection.execute(sql("take_lease").encode(), [holder, SECONDS]).fetchone()
             return int(row[0]) if row else None

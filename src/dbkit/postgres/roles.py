@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dbkit.postgres.connect import connect
+from dbkit.postgres.connect import SESSION, connect
 from dbkit.postgres.lock import CLUSTER, SPACE
 from dbkit.project.manifest import ROLE_KINDS
 
@@ -40,7 +40,7 @@ def alone_with_roles(conninfo: str) -> Iterator[None]:
     """
     from psycopg.conninfo import make_conninfo
 
-    with connect(make_conninfo(conninfo, dbname="postgres"), "roles") as connection, connection.transaction():
+    with connect(make_conninfo(conninfo, dbname="postgres"), "roles", **SESSION) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [SPACE, CLUSTER])
         yield
 

@@ -9,6 +9,21 @@ from typing import Any
 from dbkit.errors import ConfigurationError
 from dbkit.source.statements import Statement
 
+AGGREGATES = {
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "json_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "max",
+    "min",
+    "string_agg",
+    "sum",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
@@ -69,7 +84,29 @@ def _walked(node: Any, kind: str, where: str) -> tuple[Any, Any]:
     select = node.select_stmt.select_stmt
     if len(select.from_clause) != 1 or select.from_clause[0].WhichOneof("node") != "range_var" or select.group_clause:
         raise ConfigurationError("a backfill's INSERT … SELECT reads from one table, ungrouped", where=f"{where}:1")
+    if wide := _of_all_rows(select):
+        raise ConfigurationError(f"a backfill's {wide} would be made anew in each chunk", where=f"{where}:1", hint="count in a migration")
     return select.from_clause[0].range_var, select
+
+
+def _of_all_rows(select: Any) -> str | None:
+    """Return what of a SELECT is about all of its rows at once, and can't be had in chunks."""
+    import postgast
+
+    if select.distinct_clause:
+        return "DISTINCT"
+    for clause, name in (("limit_count", "LIMIT"), ("limit_offset", "OFFSET"), ("having_clause", "HAVING")):
+        if select.HasField(clause):
+            return name
+    for item in select.target_list:
+        value = item.res_target.val
+        if list(postgast.find_nodes(value, postgast.pg_query_pb2.SubLink)):
+            continue  # has rows of its own
+        for call in postgast.find_nodes(value, postgast.pg_query_pb2.FuncCall):
+            name = call.funcname[-1].string.sval
+            if call.agg_star or call.agg_distinct or call.HasField("over") or name in AGGREGATES:
+                return f"{name}()"
+    return None
 
 
 def _narrowed(tree: Any, condition: Any, bounds: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dbkit.source import lexer
-from dbkit.source.lexer import ScriptSyntaxError
+from dbkit.source.lexer import ScriptSyntaxError, refuse_behind_copy
 
 BLOCK = 1 << 18  # characters
 
@@ -146,7 +146,7 @@ def _data(window: _Window) -> Iterator[Block]:
     copy = window.line
     while "\n" not in window.text and not window.is_last:
         window.read()
-    window.take(window.text.find("\n") + 1 or len(window.text))
+    refuse_behind_copy(window.take(window.text.find("\n") + 1 or len(window.text)), copy)
     while not (closing := _end_of_data(window)):
         if window.is_last:
             raise ScriptSyntaxError("COPY … FROM stdin without an end of its data", copy, r"close the data with a line \.")

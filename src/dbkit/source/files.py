@@ -178,6 +178,8 @@ def _migration(service: str, stem: str, script: Script, rollback: Script | None)
     found = headers.read_headers(script.head, headers.MIGRATION_HEADERS, str(path))
     if "backfill" in found and "transactional" in found:
         raise ConfigurationError("a backfill commits each chunk by itself: `transactional` has no place beside it", where=f"{path}:1")
+    if found.get("irreversible") == "":
+        raise ConfigurationError("irreversible says no reason", where=f"{path}:1", hint="-- irreversible: why there is no way back")
     return Migration(
         id=f"{service}/{stem}",
         name=stem,

@@ -53,7 +53,7 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 where=f"{where}:{number}",
                 hint=f"headers here: {', '.join(known)}",
             )
-    if any(f"\n-- {key}:" in text for key in known):
+    if any(f"{key}:" in text.lower() for key in known):
         refuse_misplaced(text, body, known, where)
     return found
 
@@ -66,7 +66,7 @@ def _close(key: str, known: tuple[str, ...]) -> list[str]:
 
 def refuse_misplaced(text: str, body: int, known: tuple[str, ...], where: str, begins: int = 1) -> None:
     """Refuse a header below line `body`, where it would be a comment without effect. The text's first line is `begins`."""
-    for match in re.finditer(rf"(?m)^-- ({'|'.join(known)}):\s", text + "\n"):
+    for match in re.finditer(rf"(?mi)^--[ \t]*({'|'.join(known)})[ \t]*:\s", text + "\n"):
         line = text.count("\n", 0, match.start()) + begins
         if line > body:
             raise ConfigurationError(

@@ -141,11 +141,19 @@ def _unterminated(script: str, position: int, what: str) -> ScriptSyntaxError:
 def _data(script: str, position: int) -> tuple[Piece, int]:
     r"""Return the lines up to `\.` and where the script goes on behind that line."""
     start = script.find("\n", position) + 1
+    refuse_behind_copy(script[position : start or len(script)], script.count("\n", 0, position) + 1)
     closing = re.compile(r"(?m)^\\\.\r?$").search(script, start) if start else None
     if closing is None:
         line = script.count("\n", 0, position) + 1
         raise ScriptSyntaxError("COPY … FROM stdin without an end of its data", line, r"close the data with a line \.")
     return Piece("data", script[start : closing.start()], start), min(closing.end() + 1, len(script))
+
+
+def refuse_behind_copy(rest: str, line: int) -> None:
+    """Refuse what stands on the line of a COPY … FROM stdin: the data begins below it, and nothing of that line would be sent."""
+    text = rest.lstrip(" \t;").rstrip()
+    if text and not text.startswith("--"):
+        raise ScriptSyntaxError("COPY … FROM stdin has something behind it on its line", line, "begin a new line behind the data's \\.")
 
 
 def without_data(script: str) -> str:

@@ -35,6 +35,12 @@ def needs_no_transaction(statement: Statement) -> str | None:
             return "DETACH PARTITION CONCURRENTLY"
         case "unknown" if "concurrently" in node.words:
             return f"{node.words[0].upper()} … CONCURRENTLY"
+        case "reindex_stmt" if not node.HasField("relation"):
+            return "REINDEX of a schema or a database"
+        case "cluster_stmt" if not node.HasField("relation"):
+            return "CLUSTER of every table"
+        case "alter_database_stmt" if any(option.def_elem.defname == "tablespace" for option in node.options):
+            return "ALTER DATABASE … SET TABLESPACE"
         case kind:
             return _NEVER_IN_A_TRANSACTION.get(kind)
 
@@ -55,6 +61,15 @@ _NEVER_IN_A_TRANSACTION = {
     "create_subscription_stmt": "CREATE SUBSCRIPTION",
     "drop_subscription_stmt": "DROP SUBSCRIPTION",
 }
+
+
+def changes_roles(statement: Statement) -> bool:
+    """Say whether a statement makes, alters, renames or drops a role."""
+    if statement.kind == "rename_stmt":
+        from postgast import pg_query_pb2
+
+        return bool(statement.node.rename_type == pg_query_pb2.OBJECT_ROLE)
+    return statement.kind in {"create_role_stmt", "alter_role_stmt", "drop_role_stmt", "alter_role_set_stmt"}
 
 
 def _detaches_concurrently(command: Any) -> bool:
@@ -94,7 +109,7 @@ def _objection(statement: Statement, *, schema: str, transactional: bool, allow:
                 f"{control} inside a DO block",
                 "put `-- transactional: false` at the top of the file; a plain change of rows in chunks is better a `-- backfill:`",
             )
-        case "create_role_stmt" | "alter_role_stmt" | "drop_role_stmt" | "alter_role_set_stmt" if "roles" not in allow:
+        case _ if changes_roles(statement) and "roles" not in allow:
             return (
                 "a role belongs to the whole cluster, not to this database",
                 "declare it outside migrations, or put `-- allow: roles` at the top of the file",
