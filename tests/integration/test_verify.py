@@ -99,6 +99,23 @@ def test_each_problem_comes_with_the_sql_that_puts_it_right(shop: Scratch) -> No
     assert "CREATE INDEX a_note_idx ON main.a USING btree (note);" in text
 
 
+def test_a_foreign_key_that_was_switched_off_is_drift_and_is_put_right(shop: Scratch) -> None:
+    """It is listed as before, and asks nobody: orphans come in."""
+    shop.migration("0002_b", "CREATE TABLE main.b (a bigint CONSTRAINT b_a_fkey REFERENCES main.a);", "DROP TABLE main.b;")
+    shop.migrate()
+    with shop.connect() as connection:
+        connection.execute("ALTER TABLE main.b DISABLE TRIGGER ALL")
+        connection.execute("INSERT INTO main.b VALUES (7)")
+        connection.execute("DELETE FROM main.b")
+
+    (problem,) = shop.call("--format", "json", "verify", "main", code=1).document["services"][0]["problems"]
+    assert (problem["verdict"], problem["kind"], problem["object"]) == ("changed", "constraint", "main.b.b_a_fkey")
+
+    with shop.connect() as connection:
+        connection.execute(shop.call("verify", "main", "--sql", code=1).out.encode())
+    shop.call("verify", "main", code=0)
+
+
 def test_a_column_that_was_renamed_keeps_its_rows(shop: Scratch) -> None:
     with shop.connect() as connection:
         connection.execute(

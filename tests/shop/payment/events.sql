@@ -118,6 +118,30 @@ WHERE p.user_id = 900901
     AND (p.dispute_open_amount, p.dispute_lost_amount)
     IS DISTINCT FROM (0, 4000);
 
+-- test: an event that no column takes is a conflict, and stops no other
+SELECT a.state FROM payment.record_provider_event(
+    NULL, 'testpay', 'evt_1', 'dispute.opened', now(), NULL, repeat('d', 256), 'ch_1', 1000,
+    'USD', p_dispute_reason => 'fraudulent'
+) AS a;
+SELECT a.state FROM payment.record_provider_event(
+    NULL, 'testpay', 'evt_2', 'dispute.opened', now(), NULL, 'dp_1', 'ch_1', 4000, 'USD',
+    p_dispute_reason => 'fraudulent'
+) AS a;
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT e.state FROM payment.process_provider_events(10000) AS e;
+SELECT e.event_id, e.state FROM payment.provider_events AS e
+WHERE (e.event_id, e.state) NOT IN (('evt_1', 'conflict'), ('evt_2', 'applied'));
+SELECT p.dispute_open_amount FROM payment.payments AS p
+WHERE p.user_id = 900901 AND p.dispute_open_amount IS DISTINCT FROM 4000;
+
 -- test: a dispute of a capture that is not recorded yet waits for it
 -- as: app
 SELECT a.action FROM payment.process_payment_authorization(

@@ -9,6 +9,11 @@ SELECT
         'options', (SELECT array_agg(o ORDER BY o COLLATE "C") FROM unnest(i.reloptions) AS o),
         'clustered', CASE WHEN x.indisclustered THEN TRUE END,
         'tablespace', s.spcname,
+        -- ALTER TABLE … DISABLE TRIGGER ALL: nothing asks whether the row is there
+        'disabled', CASE
+            WHEN k.contype = 'f' AND EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')
+            THEN TRUE
+        END,
         'comment', obj_description(k.oid, 'pg_constraint')
     )) AS details,
     ARRAY['pg_constraint'::regclass::bigint, k.oid::bigint, 0] AS address
