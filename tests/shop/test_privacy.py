@@ -132,13 +132,14 @@ def test_the_scan_finds_what_nobody_mapped(pg_service: Callable[[str], ServiceDa
         CREATE TABLE product.logs (at timestamptz, lines text[], seen jsonb, note text) PARTITION BY RANGE (at);
         CREATE TABLE product.logs_1 PARTITION OF product.logs FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
         INSERT INTO product.logs VALUES (now(), '{a,"ann@example.org"}', '{"user_id": 42}', '42'),
-        (now(), '{}', '{"n": 42, "user_id": 142}', '4242');
+        (now(), '{}', '{"n": 42, "user_id": 142, "users": [142, 421]}', '4242'),
+        (now(), '{}', '{"userId": 42}', ''), (now(), '{}', '{"UserID": "42", "a": 1}', ''), (now(), '{}', '{"users": [7, 42, 8]}', '');
         """
     )
     found = rows(owner, "SELECT place, row_count, detail FROM ops.residual_scan('42', '{ANN@example.org}') WHERE finding = 'found'")
     assert found == [
         ("product.logs_1.lines", 1, "not mapped"),
-        ("product.logs_1.seen", 1, "not mapped"),
+        ("product.logs_1.seen", 4, "not mapped"),
         ("product.logs_1.note", 1, "not mapped"),
     ]
 

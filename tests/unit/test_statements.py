@@ -131,6 +131,7 @@ OBJECTIONS = [
     ("ALTER SCHEMA shop RENAME TO store", "owns the service's schema"),
     ("SET standard_conforming_strings = off", "standard_conforming_strings"),
     ("SET TRANSACTION READ ONLY", "READ ONLY"),
+    ("SET LOCAL transaction_read_only TO true", "READ ONLY"),
     ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY", "READ ONLY"),
     ("DISCARD ALL", "DISCARD ALL can't run"),
     ("CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE INDEX CONCURRENTLY"),

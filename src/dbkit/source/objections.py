@@ -177,7 +177,7 @@ def _refused_setting(statement: Statement) -> tuple[str, str] | None:
             "SET standard_conforming_strings has no effect on the rest of a script that is sent whole",
             "remove it and write E'…' literals",
         )
-    if "TRANSACTION" in name.upper() and re.search(r"(?i)read\s+only", statement.text):
+    if name.lower() == "transaction_read_only" or ("TRANSACTION" in name.upper() and re.search(r"(?i)read\s+only", statement.text)):
         return "SET TRANSACTION READ ONLY can't be undone: the mark could not be written", "remove it"
     return None
 
