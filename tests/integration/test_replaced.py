@@ -513,3 +513,20 @@ def test_the_dry_run_names_what_stands_in_the_way(scratch: Scratch) -> None:
     assert "VIEW main.notes" in told
     scratch.migrate()
     assert scratch.tables() == {"a", "notes"}
+
+
+@pytest.mark.parametrize(
+    ("made", "view", "gone"),
+    [
+        ("CREATE DOMAIN main.d AS integer;", "SELECT 1::main.d AS one", "DROP DOMAIN main.d;"),
+        ("CREATE SEQUENCE main.s;", "SELECT last_value FROM main.s", "DROP SEQUENCE main.s;"),
+    ],
+)
+def test_what_stands_on_a_domain_or_a_sequence_goes_with_it(scratch: Scratch, made: str, view: str, gone: str) -> None:
+    scratch.migration("0001_a", made, gone)
+    scratch.routine("v", f"CREATE OR REPLACE VIEW main.v AS {view};")
+    scratch.migrate()
+
+    scratch.call("rollback", "main", code=0)
+
+    assert scratch.tables() == set()

@@ -274,7 +274,15 @@ def test_a_wrong_value_of_a_routines_header_is_refused(files: Files, header: str
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["a.SQL", "._a.sql", "a.sql~", "a.sql.orig", "#a.sql#"])
+def test_a_linked_folder_of_routines_is_said_and_not_followed(files: Files) -> None:
+    files.put("schemas/main/b.sql", "common/f.sql")
+    (files.root / "schemas/main/functions").symlink_to(files.root / "common")
+
+    with pytest.raises(ConfigurationError, match="a link to a folder"):
+        load_routines(files.project, "main")
+
+
+@pytest.mark.parametrize("name", [".hidden.sql", "a.SQL", "._a.sql", "a.sql~", "a.sql.orig", "#a.sql#"])
 def test_what_is_no_routine_is_said_and_neither_run_nor_skipped(files: Files, name: str) -> None:
     files.put("schemas/main/b.sql", f"schemas/main/{name}")
 

@@ -92,13 +92,14 @@ def reshaped_relations(statement: Statement) -> list[str]:
 
 
 def dropped_relations(statement: Statement) -> list[str]:
-    """Return the tables, views and types that a statement ends."""
+    """Return the tables, views, sequences and types that a statement ends."""
     import postgast
 
     kinds = postgast.pg_query_pb2
     if statement.kind != "drop_stmt":
         return []
-    if statement.node.remove_type not in {kinds.OBJECT_TABLE, kinds.OBJECT_VIEW, kinds.OBJECT_MATVIEW, kinds.OBJECT_TYPE}:
+    relations = {kinds.OBJECT_TABLE, kinds.OBJECT_VIEW, kinds.OBJECT_MATVIEW, kinds.OBJECT_SEQUENCE}
+    if statement.node.remove_type not in relations | {kinds.OBJECT_TYPE, kinds.OBJECT_DOMAIN}:
         return []
     return [_last_two(item) for item in statement.node.objects]
 

@@ -113,7 +113,11 @@ def _tree(folder: Path) -> dict[str, Path]:
         match = SUFFIX.match("/".join(parts))
         if ".sql" in entry.name.lower() and (reason := stray(path)):
             raise not_ours(path, *reason)
-        if match and entry.is_file() and not entry.name.startswith("."):
+        if entry.is_symlink() and entry.is_dir():
+            raise not_ours(path, "a link to a folder", "put the files here, or in a shared folder under schemas/_shared")
+        if match and entry.is_file() and entry.name.startswith("."):
+            raise not_ours(path, "a hidden file", "give it a name without the dot, or take it away")
+        if match and entry.is_file():
             found[match["stem"] + (match["rollback"] or "")] = path
     return found
 
