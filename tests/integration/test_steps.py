@@ -194,6 +194,22 @@ def test_a_drop_that_a_dead_run_finished_is_not_run_again(table: Scratch) -> Non
     assert table.states()["0002_i"] == "applied"
 
 
+def test_a_wrong_name_of_what_has_to_go_can_be_mended(table: Scratch) -> None:
+    """It was never there: that is not what a run that died has finished."""
+    table.value("CREATE INDEX real_idx ON main.a (i)")
+    table.migration("0002_i", "-- transactional: false\nDROP INDEX CONCURRENTLY main.raal_idx;")
+    for _ in range(2):
+        with pytest.raises(DbkitError, match="raal_idx"):
+            table.migrate()
+        assert table.states()["0002_i"] == "failed"
+
+    table.migration("0002_i", "-- transactional: false\nDROP INDEX CONCURRENTLY main.real_idx;")
+    table.migrate()
+
+    assert table.value("SELECT to_regclass('main.real_idx') IS NULL")
+    assert table.states()["0002_i"] == "applied"
+
+
 def test_a_drop_of_a_quoted_name_that_did_not_happen_is_run_again(table: Scratch) -> None:
     """Asked for without its quotes, it would be gone."""
     table.value('CREATE INDEX "Mixed.idx" ON main.a (i)')

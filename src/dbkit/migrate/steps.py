@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dbkit.errors import ConfigurationError
+from dbkit.errors import ConfigurationError, DbkitError
 from dbkit.migrate.engine import Engine
 from dbkit.migrate.settle import settle, settle_index
 from dbkit.migrate.unit import run_in_transaction
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dbkit.postgres.journal import Step
     from dbkit.source.script import Script
     from dbkit.source.statements import Statement
+
+
+NOT_THERE = {"42704", "42P01", "3D000"}  # no such object, table, database
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +141,7 @@ class Steps:
     def _alone(self, number: int, statement: Statement, digest: str) -> None:
         """Run a statement that PostgreSQL refuses within a transaction: its intent before it, its end after it."""
         self._warn_of_snapshots(statement)
-        journal.append(
-            self.work.watcher,
-            self.work.run,
-            "intended",
-            "migration",
-            self.id,
-            statement=number,
-            rendered=statement.text,
-            checksum=digest,
-            detail={"direction": self.direction},
-        )
+        self._intend(number, statement, digest)
         attempts = 0
 
         def once() -> None:
@@ -161,9 +154,30 @@ class Steps:
                 return
             self._send(number, statement)
 
-        self.work.persist(self.id, once)
+        try:
+            self.work.persist(self.id, once)
+        except DbkitError as exc:
+            # what has to go and was never there is a wrong name, and not what a run that died has finished; the text of
+            # a rollback is stored, and can't be mended
+            if exc.sqlstate in NOT_THERE and statement.kind != "index_stmt" and self.direction == "up":
+                self._intend(number, statement, digest, again=True)
+            raise
         self._done(self.work.watcher, number, digest)
         self.work.session.renew()
+
+    def _intend(self, number: int, statement: Statement, digest: str, *, again: bool = False) -> None:
+        """Journal what comes next; with `again` that it did not begin."""
+        journal.append(
+            self.work.watcher,
+            self.work.run,
+            "intended",
+            "migration",
+            self.id,
+            statement=number,
+            rendered=statement.text,
+            checksum=digest,
+            detail={"direction": self.direction} | ({"again": True} if again else {}),
+        )
 
     def _send(self, number: int, statement: Statement) -> None:
         text = self._padded(statement)
