@@ -92,7 +92,9 @@ def test_a_restart_in_the_middle_names_the_migration_and_the_next_run_finishes(s
     until(lambda: scratch.column("SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"))
 
     ours = "application_name LIKE 'dbkit%' AND datname = current_database() AND pid <> pg_backend_pid()"
-    scratch.column(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {ours}")
+    # the one that executes goes last: it would be opened again before the others have gone
+    gone = f"SELECT pid FROM pg_stat_activity WHERE {ours} ORDER BY query LIKE '%pg_sleep%'"
+    scratch.column(f"SELECT pg_terminate_backend(pid, 10000) FROM ({gone}) AS ours")
     _, err = child.communicate(timeout=60)
 
     assert child.returncode == 1, err
