@@ -37,7 +37,7 @@ class Cleaned:
     script: str
     keys: int
     sums: dict[str, int]
-    refused: Refused
+    refused: Refused = field(default_factory=Refused)
 
 
 def clean(store: Store, client: redis.Redis, told: Callable[[str], None]) -> list[Cleaned]:
@@ -71,4 +71,4 @@ def count(store: Store, client: redis.Redis) -> list[Cleaned]:
     from dbkit.redis.sweep import sample
 
     scripts = load_scripts(store.target.project, store.service)
-    return [Cleaned(script.name, sample(client, script.header).matching, {}, Refused()) for script in scripts if script.header.each]
+    return [Cleaned(script.name, sample(client, script.header).matching, {}) for script in scripts if script.header.each]

@@ -179,8 +179,9 @@ class Reversal:
         """Run the stored text, the routines' way back and the marks."""
         work = self.work
         try:
-            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, self._parsed())) else nullcontext():
-                seconds = self._in_transaction() if self.undo.is_transactional else self._step_by_step()
+            parsed = statements.parse_known(statements.strip_restrict(self.undo.text or ""))
+            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, parsed)) else nullcontext():
+                seconds = self._in_transaction(parsed) if self.undo.is_transactional else self._step_by_step(parsed)
         except DbkitError as exc:
             if record_end(work, self.undo.id, "failed", exc, "down"):
                 raise committed_all_the_same(f"{self.undo.id} is rolled back", exc) from exc
@@ -194,11 +195,8 @@ class Reversal:
             ) from exc
         work.tell("rolled back", self.undo.id, seconds=seconds or 0.0)
 
-    def _parsed(self) -> list[statements.Statement]:
-        return statements.parse_known(statements.strip_restrict(self.undo.text or ""))
-
-    def _in_transaction(self, text: str | None = None) -> float | None:
-        """Run the text and the marks in one transaction; an empty one for the marks alone."""
+    def _in_transaction(self, parsed: list[statements.Statement] | None) -> float | None:
+        """Run the text and the marks in one transaction; None where the text has been run, for the marks alone."""
         watcher, service = self.work.watcher, self.work.database.service
         state, seen = journal.state(watcher, service), touched(watcher, service)
         revival = self._revival(state)
@@ -208,9 +206,9 @@ class Reversal:
         way = Way()
 
         def before() -> None:
-            if text is None:
+            if parsed is not None:
                 large = self.undo.large
-                found = statements.in_blocks(large.blocks()) if large else self._parsed()
+                found = statements.in_blocks(large.blocks()) if large else parsed
                 way.gone[:] = obstacles.clear(self.work.connection, found, f"the rollback of {self.undo.id}")
 
         return self.work.persist(
@@ -218,8 +216,8 @@ class Reversal:
             lambda: run_in_transaction(
                 self.work.session,
                 name=f"rollback of {self.undo.id}",
-                text=self.undo.text if text is None else text,
-                source=self.undo.large if text is None else None,
+                text="" if parsed is None else self.undo.text,
+                source=None if parsed is None else self.undo.large,
                 before=before,
                 after=lambda: self._settle(way, seen, revival),
                 mark=lambda: self._mark(way),
@@ -227,7 +225,7 @@ class Reversal:
             is_in=lambda: journal.happened(watcher, self.work.run, "rolled back", self.undo.id),
         )
 
-    def _step_by_step(self) -> float:
+    def _step_by_step(self, parsed: list[statements.Statement]) -> float:
         watcher, service = self.work.watcher, self.work.database.service
         obstacles, seen = Obstacles(watcher, service, deployed(journal.state(watcher, service), "after")), touched(watcher, service)
         what = f"the rollback of {self.undo.id}"
@@ -235,12 +233,12 @@ class Reversal:
             self.work,
             self.undo.id,
             None,
-            self._parsed(),
+            parsed,
             "down",
             before=lambda statement: obstacles.clear(self.work.connection, [statement], what),
             after=lambda: list(record(self.work.connection, service, skip=seen.changed_objects).gone),
         ).execute()
-        self._in_transaction("")
+        self._in_transaction(None)
         return seconds
 
     def _revival(self, state: dict[str, Entry]) -> Revival | None:

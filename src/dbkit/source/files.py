@@ -140,6 +140,8 @@ def stray(path: Path) -> tuple[str, str] | None:
         return "a file that macOS left behind", "delete it"
     if name.endswith(("~", ".bak", ".orig", ".swp", ".rej")) or name.startswith(("#", ".#")):
         return "an editor's or a merge's left-over", "delete it"
+    if name.startswith(".") and SUFFIX.match(name):
+        return "a hidden file", "give it a name without the dot, or take it away"
     if SUFFIX.match(name.lower()) and not SUFFIX.match(name):
         return "not lower case", "write the suffix as .sql or .sql.j2"
     return None

@@ -53,7 +53,8 @@ def read_headers(text: str, known: tuple[str, ...], where: str) -> dict[str, str
                 where=f"{where}:{number}",
                 hint=f"headers here: {', '.join(known)}",
             )
-    if any(f"{key}:" in text.lower() for key in known):
+    lowered = text.lower()
+    if any(f"{key}:" in lowered for key in known):
         refuse_misplaced(text, body, known, where)
     return found
 

@@ -115,8 +115,6 @@ def _tree(folder: Path) -> dict[str, Path]:
             raise not_ours(path, *reason)
         if entry.is_symlink() and entry.is_dir():
             raise not_ours(path, "a link to a folder", "put the files here, or in a shared folder under schemas/_shared")
-        if match and entry.is_file() and entry.name.startswith("."):
-            raise not_ours(path, "a hidden file", "give it a name without the dot, or take it away")
         if match and entry.is_file():
             found[match["stem"] + (match["rollback"] or "")] = path
     return found
