@@ -262,6 +262,8 @@ def _owner(path: Path) -> str:
         return "dbkit"
     service = path.relative_to(ROOT).parts[1]
     name = path.relative_to(ROOT).parts[2] if service == "_shared" else service
+    if name == "macros.sql.j2":
+        return "[every service](shop/ops.md#errors)"
     return f"[{name}](shop/{name}.md)" if (ROOT / f"docs/shop/{name}.md").exists() else name
 
 
