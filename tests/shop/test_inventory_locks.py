@@ -9,6 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from inventory_stock import CLEANUP, CONFIRM, RELEASE, Database, Stock, answer, at_once, one, open_stock, reserve, wait_until_blocked
 
@@ -182,7 +183,7 @@ def test_two_sweepers_share_the_work(stock: Stock) -> None:
 
 @pytest.mark.parametrize(("is_kept", "outcome"), [(False, "reserved"), (True, "sold_out")])
 def test_nobody_is_told_sold_out_because_of_a_unit_that_is_merely_locked(stock: Stock, *, is_kept: bool, outcome: str) -> None:
-    """The second pass waits for whoever has the last unit in hand."""
+    """The last pass waits for whoever has the last unit in hand."""
     stock.add(1, 1)
     first, second = stock.clients(2)
     with ThreadPoolExecutor(1) as pool:
@@ -208,7 +209,7 @@ def test_fragments_of_which_one_is_locked_are_not_sold_out(stock: Stock) -> None
 
 
 def test_a_locked_bucket_does_not_hold_up_who_can_have_another(stock: Stock) -> None:
-    """The first pass passes by what is in use."""
+    """A pass that does not wait passes by what is in use."""
     stock.add(1, 4, 2)
     first, second, third = stock.clients(3)
     with first.transaction():
@@ -216,6 +217,28 @@ def test_a_locked_bucket_does_not_hold_up_who_can_have_another(stock: Stock) -> 
         second.execute("SET lock_timeout = '5s'")
         assert reserve(second, 2, {1: 1})["is_reserved"]
     assert reserve(third, 3, {1: 2})["is_reserved"]
+
+
+def test_a_pass_never_goes_back_to_a_lower_bucket(stock: Stock) -> None:
+    """It may hold higher ones by then, for which the holder of the lower one may wait: a deadlock."""
+    stock.add(1, 8, 8)
+    outcomes = []
+    with stock.db.connect("owner") as holder, holder.transaction(), stock.owner.transaction(force_rollback=True):
+        holder.execute("SELECT FROM inventory.inventory WHERE bucket > 0 FOR UPDATE")
+        stock.owner.execute(
+            "INSERT INTO inventory.inventory_reservations (order_id, user_id, request, expires_at) VALUES (ops.new_id(), 1, '[]', now())"
+        )
+        for _ in range(60):
+            try:
+                with stock.owner.transaction(force_rollback=True):
+                    stock.owner.execute(
+                        "SELECT inventory.take_at_once(order_id, ARRAY[1], ARRAY[1], TRUE) FROM inventory.inventory_reservations"
+                    )
+                    outcomes.append("taken")
+            except psycopg.errors.DatabaseError as error:
+                outcomes.append(str(error.sqlstate))
+    assert set(outcomes) <= {"taken", "SH200"}
+    assert outcomes.count("taken") < 30
 
 
 def test_holding_anew_and_releasing_at_the_same_moment_end_in_one_of_the_two(stock: Stock) -> None:
