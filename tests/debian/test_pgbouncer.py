@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dbkit.errors import ConfigurationError, LockedError
+from dbkit.errors import ConfigurationError, DbkitError, LockedError
 from dbkit.postgres.connect import open_watcher
 from dbkit.project.state import server_account
 from scratch import Scratch, until
@@ -107,6 +107,10 @@ def test_what_needs_a_session_is_refused_with_the_way_past(pooled: Scratch) -> N
     assert "migrate_url" in (caught.value.hint or "")
     assert pooled.tables() == set()
 
+    pooled.migration("0002_i", "-- allow: roles\nCREATE ROLE scratch_more;")
+    with pytest.raises(ConfigurationError, match="needs a session of its own"):
+        pooled.migrate()
+
 
 def test_two_runs_through_it_do_each_migration_once(pooled: Scratch) -> None:
     for number in range(6):
@@ -152,6 +156,48 @@ def test_a_run_through_it_and_one_past_it_exclude_each_other(pooled: Scratch) ->
         pooled.migrate(lock_wait=0.5)
     child.communicate(timeout=60)
     assert pooled.states()["0003_c"] == "applied"
+
+
+def test_a_run_past_it_keeps_its_first_key_when_its_script_gives_all_away(pooled: Scratch) -> None:
+    pooled.migration("0001_a", "CREATE TABLE main.a ();")
+    pooled.migrate()
+    through = (pooled.root / "dbkit.toml").read_text()
+    pooled.describe()  # past the pooler
+    pooled.migration("0002_b", "SELECT pg_advisory_unlock_all();\nSELECT pg_sleep(3);\nCREATE TABLE main.b ();")
+    child = pooled.start("migrate")
+    until(lambda: pooled.column("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+    pooled.write("dbkit.toml", through)
+
+    with pytest.raises(LockedError):
+        pooled.migrate(lock_wait=0.5)
+
+    assert child.wait(60) == 0
+    assert pooled.states()["0002_b"] == "applied"
+
+
+def test_victims_are_counted_and_blockers_named_through_it(pooled: Scratch) -> None:
+    pooled.migration("0001_a", "CREATE TABLE main.a (i integer);")
+    pooled.migrate()
+    manifest = pooled.root / "dbkit.toml"
+    manifest.write_text(manifest.read_text() + '[migrate]\nretries = 0\nmax_victims = 1\nlock_timeout = "1s"\n')
+    pooled.migration("0002_b", "ALTER TABLE main.a ADD j integer;")
+    with pooled.connect(application_name="reporting") as other, other.transaction():
+        pid = other.info.backend_pid
+        other.execute("LOCK TABLE main.a IN ACCESS SHARE MODE")
+        with pytest.raises(DbkitError) as caught:
+            pooled.migrate()
+
+    assert caught.value.sqlstate == "55P03"
+    assert f"in the way: pid {pid} (reporting" in caught.value.message
+
+    pooled.migration("0002_b", "LOCK TABLE main.a;\nSELECT pg_sleep(20);")
+    child = pooled.start("migrate")
+    until(lambda: pooled.column("SELECT 1 FROM pg_locks WHERE relation = 'main.a'::regclass AND granted"))
+    started = time.monotonic()
+    pooled.value("SELECT count(*) FROM main.a")
+
+    assert time.monotonic() - started < 10
+    assert "1 session waited behind it" in child.communicate(timeout=30)[1]
 
 
 def test_after_kill_9_the_lease_runs_out_and_whoever_lost_it_commits_nothing(pooled: Scratch) -> None:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbkit.errors import DbkitError
+from dbkit.postgres.lock import CLUSTER
+from dbkit.postgres.roles import alone_with_roles
 from scratch import Scratch, until
 
 if TYPE_CHECKING:
     import psycopg
 
     from dbkit.migrate.engine import Event
+
+HELD = "SELECT 1 FROM pg_locks WHERE relation = 'main.a'::regclass AND granted AND mode = 'AccessExclusiveLock'"
 
 
 @pytest.fixture
@@ -80,9 +84,7 @@ def test_a_deadlock_is_tried_again(busy: Scratch) -> None:
     with busy.connect(options="-c deadlock_timeout=10s") as other:
         other.execute("BEGIN; LOCK TABLE main.b")
         thread = in_background(busy, events)
-        until(
-            lambda: busy.column("SELECT 1 FROM pg_locks WHERE relation = 'main.a'::regclass AND granted AND mode = 'AccessExclusiveLock'")
-        )
+        until(lambda: busy.column(HELD))
         other.execute("LOCK TABLE main.a")
         other.execute("COMMIT")
         thread.join(30)
@@ -133,7 +135,7 @@ def test_a_rewrite_that_is_cancelled_for_its_victims_again_and_again_stops_and_s
 
     thread = threading.Thread(target=run)
     thread.start()
-    until(lambda: busy.column("SELECT 1 FROM pg_locks WHERE relation = 'main.a'::regclass AND granted AND mode = 'AccessExclusiveLock'"))
+    until(lambda: busy.column(HELD))
     busy.value("SELECT count(*) FROM main.a")
     thread.join(30)
 
@@ -152,3 +154,61 @@ def test_time_limits_of_the_role_and_the_database_dont_end_a_migration(busy: Scr
             connection.execute("ALTER ROLE scratch_main_migrator RESET ALL")
 
     assert busy.states()["0002_b"] == "applied"
+
+
+def test_the_guard_over_victims_outlives_an_idle_session_timeout(busy: Scratch) -> None:
+    """It idles between two attempts, and the second one has victims."""
+    policy(busy, lock_timeout="500ms", max_victims=0, retries=1)
+    busy.migration("0002_b", "LOCK TABLE main.a;\nSELECT pg_sleep(20);")
+    busy.value("ALTER ROLE scratch_main_migrator SET idle_session_timeout = '100ms'")
+    events: list[Event] = []
+    caught: list[DbkitError] = []
+
+    def run() -> None:
+        try:
+            busy.migrate(events=events)
+        except DbkitError as exc:
+            caught.append(exc)
+
+    thread = threading.Thread(target=run)
+    try:
+        with busy.connect() as other:
+            other.execute("BEGIN; LOCK TABLE main.a IN ACCESS SHARE MODE")
+            thread.start()
+            until(lambda: [event for event in events if event.kind == "retrying"])
+            other.execute("COMMIT")
+        until(lambda: busy.column(HELD))
+        busy.value("SELECT count(*) FROM main.a")
+        thread.join(30)
+    finally:
+        with busy.connect() as connection:
+            connection.execute("ALTER ROLE scratch_main_migrator RESET ALL")
+
+    assert "cancelled: 1 session waited behind it" in caught[0].message
+
+
+def test_the_lock_on_roles_outlives_an_idle_in_transaction_timeout(busy: Scratch) -> None:
+    busy.value("ALTER ROLE scratch_main_migrator SET idle_in_transaction_session_timeout = '50ms'")
+    try:
+        busy.migration("0002_b", "-- allow: roles\nSELECT pg_sleep(0.5);")
+        busy.migrate()
+    finally:
+        with busy.connect() as connection:
+            connection.execute("ALTER ROLE scratch_main_migrator RESET ALL")
+
+    assert busy.states()["0002_b"] == "applied"
+
+
+def test_a_rollback_of_roles_waits_for_whoever_changes_roles(busy: Scratch) -> None:
+    assert busy.pool
+    busy.migration("0002_b", "-- allow: roles\nSELECT 1;", "ALTER ROLE CURRENT_USER RESET work_mem;")
+    busy.migrate()
+    thread = threading.Thread(target=lambda: busy.rollback(steps=1))
+    with alone_with_roles(busy.pool.server.conninfo("postgres")):
+        thread.start()
+        waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
+        until(lambda: busy.column(waits, CLUSTER))
+        assert busy.states()["0002_b"] == "applied"
+    thread.join(30)
+
+    assert busy.states()["0002_b"] == "pending"

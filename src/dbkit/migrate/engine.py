@@ -100,7 +100,7 @@ class Engine:
             if halt.is_set():
                 raise KeyboardInterrupt
             try:
-                with self.watch.over(self.connection.info.backend_pid):
+                with self.watch.over(self.session.backend):
                     return work()
             except DbkitError as exc:
                 if halt.is_set() and exc.sqlstate == CANCELLED:

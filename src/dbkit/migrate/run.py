@@ -54,8 +54,9 @@ def migrate(
         from dbkit.postgres.session import refuse_pooled
 
         for planned in plan.migrations:
-            if planned.migration.backfill or not planned.migration.transactional:
-                refuse_pooled(pooled=pooled, what=planned.migration.id, where=f"{planned.migration.path}:1")
+            migration = planned.migration
+            if migration.backfill or not migration.transactional or "roles" in migration.allow:
+                refuse_pooled(pooled=pooled, what=migration.id, where=f"{migration.path}:1")
         with engine(database, watcher, plan.authority, run, listener, pooled=pooled, lock_wait=lock_wait, halt=halt) as work:
             prepare(work)
             plan = make_plan(database, watcher, to=to, sources=plan.sources, overwrite=overwrite)

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbkit.postgres.queries import sql
 
 if TYPE_CHECKING:
+    import psycopg
+
     from dbkit.postgres.connect import Database
+    from dbkit.postgres.session import Backend
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
 
 PERIOD = 0.1
+CANCEL = """
+    SELECT pg_cancel_backend(pid)
+    FROM pg_stat_activity
+    WHERE pid = %(pid)s AND (%(xid)s::xid8 IS NULL OR backend_xid = %(xid)s::xid8::xid)
+"""
+
+
+def _nobody() -> None:
+    return None
 
 
 @dataclass(slots=True)
@@ -30,54 +44,51 @@ class Watch:
     halt: threading.Event
     blockers: str = ""
     cancelled: str = ""
-    _pid: int | None = None
+    _backend: Callable[[], Backend | None] = field(default=_nobody)
     _victim_seconds: float = 0.0
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def over(self, pid: int) -> Iterator[None]:
-        """Watch the backend for the time of a statement."""
+    def over(self, backend: Callable[[], Backend | None]) -> Iterator[None]:
+        """Watch the backend that is told for the time of a statement."""
         with self._guard:
-            self._pid, self.blockers, self.cancelled, self._victim_seconds = pid, "", "", 0.0
+            self._backend, self.blockers, self.cancelled, self._victim_seconds = backend, "", "", 0.0
         try:
             yield
         finally:
             with self._guard:  # no cancel can be sent from here on
-                self._pid = None
+                self._backend = _nobody
 
     def loop(self) -> None:
         """Look every tenth of a second, for as long as a statement takes longer than that."""
         import psycopg
 
         from dbkit.errors import DbkitError
-        from dbkit.postgres.connect import SESSION
+        from dbkit.postgres.connect import open_watcher
 
         connection = None
-        last: int | None = None
+        last: Backend | None = None
         while not self._stop.wait(PERIOD):
-            pid = self._pid
+            backend = self._backend()
             try:
-                if pid is not None and (pid == last or self.halt.is_set()):
-                    connection = connection or self.database.connect("watch", **SESSION)
+                if backend and (backend == last or self.halt.is_set()):
+                    connection = connection or open_watcher(self.database, "watch")[0]
                     with self._guard:
-                        if self._pid == pid:
-                            self._look(connection, pid)
+                        if self._backend() == backend:
+                            self._look(connection, *backend)
             except (psycopg.Error, DbkitError):
                 # it opens another; until then the statement's own lock_timeout still holds
                 if connection:
                     connection.close()
                 connection = None
-            last = pid
+            last = backend
         if connection:
             connection.close()
 
-    def _look(self, connection: object, pid: int) -> None:
-        import psycopg
-
-        assert isinstance(connection, psycopg.Connection)  # noqa: S101
+    def _look(self, connection: Connection, pid: int, xid: str | None) -> None:
         if self.halt.is_set():
-            connection.execute("SELECT pg_cancel_backend(%s)", [pid])
+            connection.execute(CANCEL, {"pid": pid, "xid": xid})
             return  # and again, until the statement has ended
         row = connection.execute(sql("in_the_queue").encode(), {"pid": pid}).fetchone()
         assert row is not None  # noqa: S101 a SELECT without FROM returns a row
@@ -88,8 +99,8 @@ class Watch:
         self._victim_seconds += victims * PERIOD
         if victims > self.max_victims or self._victim_seconds > max(self.max_victims, 1):
             self.cancelled = f"{victims} session{'' if victims == 1 else 's'} waited behind it"
-            connection.execute("SELECT pg_cancel_backend(%s)", [pid])
-            self._pid = None
+            connection.execute(CANCEL, {"pid": pid, "xid": xid})
+            self._backend = _nobody
 
 
 @contextmanager

@@ -25,6 +25,7 @@ RESTORE = f"SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET RO
 OURS = "SET LOCAL search_path = pg_catalog"
 XID = "SELECT pg_catalog.pg_current_xact_id()"
 NAME_BYTES = 63  # longer, and the server says with a notice that it cuts
+Backend = tuple[int, str | None]  # pid; behind a pooler, whose backend serves us for one transaction, the id of that one
 KEY = f"SELECT pg_catalog.pg_try_advisory_lock({lock.SPACE}, {lock.EXECUTE})"
 
 
@@ -36,10 +37,19 @@ class Session:
     owner: str
     lock_timeout: str
     held: lease.Lease | None = None
+    _lent: Backend | None = None
 
     @property
     def pooled(self) -> bool:
         return self.held is not None
+
+    def backend(self) -> Backend | None:
+        """Return the backend that executes; None behind a pooler, between transactions. Asks nobody."""
+        import psycopg
+
+        if not self.held:
+            return self.connection.info.backend_pid, None
+        return None if self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE else self._lent
 
     def begin(self, what: str = "") -> str | None:
         """Open a transaction as the owner; return its id. Others see in its application_name `what` is being done.
@@ -49,12 +59,15 @@ class Session:
         from psycopg.sql import SQL, Identifier
 
         if self.held:
+            self._lent = None
             self.connection.execute(f"BEGIN; {self._limit}".encode())
             limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
             self.connection.execute(f"{limits}; SET LOCAL client_connection_check_interval = 1000".encode())
             self.held.fence(self.connection)
             self.connection.execute(SQL("SET LOCAL ROLE {}").format(Identifier(self.owner)))
-            return send(self.connection, XID)
+            pid, xid = send(self.connection, "SELECT pg_catalog.pg_backend_pid()"), send(self.connection, XID)
+            self._lent = int(pid or 0), xid
+            return xid
         return send(self.connection, "; ".join(self.opening(what)))
 
     @property

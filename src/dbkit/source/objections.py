@@ -64,12 +64,12 @@ _NEVER_IN_A_TRANSACTION = {
 
 
 def changes_roles(statement: Statement) -> bool:
-    """Say whether a statement makes, alters, renames or drops a role."""
+    """Say whether a statement makes, alters, renames or drops a role, or its memberships."""
     if statement.kind == "rename_stmt":
         from postgast import pg_query_pb2
 
         return bool(statement.node.rename_type == pg_query_pb2.OBJECT_ROLE)
-    return statement.kind in {"create_role_stmt", "alter_role_stmt", "drop_role_stmt", "alter_role_set_stmt"}
+    return statement.kind in {"create_role_stmt", "alter_role_stmt", "drop_role_stmt", "alter_role_set_stmt", "grant_role_stmt"}
 
 
 def _detaches_concurrently(command: Any) -> bool:
@@ -172,6 +172,8 @@ def _refused_setting(statement: Statement) -> tuple[str, str] | None:
         undone = "remove it: what a script does to its session is undone behind it"
         return ("DISCARD ALL can't run inside a transaction", undone) if everything else None
     name = statement.node.name
+    if name.lower() in {"role", "session_authorization"}:
+        return "a migration runs as the service's owner, and can't become another role", "remove it"
     if name == "standard_conforming_strings":
         return (
             "SET standard_conforming_strings has no effect on the rest of a script that is sent whole",

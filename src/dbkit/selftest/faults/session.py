@@ -43,7 +43,7 @@ def search_path(trial: Trial) -> None:
 
 
 TRICKS = (
-    "SET ROLE NONE",
+    "SELECT set_config('role', 'none', false)",
     "RESET ALL",
     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "SET default_transaction_read_only = on",
@@ -58,7 +58,7 @@ TRICKS = (
 @fault(
     36,
     "SET ROLE, SET SESSION, advisory_unlock_all, temporary tables in migrations",
-    "neither the mark nor the next migration sees any of it; DISCARD ALL is refused",
+    "neither the mark nor the next migration sees any of it; DISCARD ALL and another role are refused",
 )
 def session_tricks(trial: Trial) -> None:
     for number, trick in enumerate(TRICKS, 1):
@@ -71,7 +71,7 @@ def session_tricks(trial: Trial) -> None:
     for number, trick in enumerate(TRICKS, 1):
         expect(trial.value(f"SELECT seen FROM main.t{number}"), wanted, f"what is left of {trick}")
     expect(len(trial.applied()), 2 * len(TRICKS), "migrations that were applied")
-    for trick in ("DISCARD ALL", "SET SESSION AUTHORIZATION postgres"):
+    for trick in ("DISCARD ALL", "SET ROLE NONE", "SET SESSION AUTHORIZATION postgres"):
         trial.migration("0200_x", f"CREATE TABLE main.x ();\n{trick};\n")
         failed = trial.run("migrate")
         expect(failed.code in {1, 2}, True, f"the exit code after {trick}")
