@@ -515,14 +515,20 @@ def test_the_dry_run_names_what_stands_in_the_way(scratch: Scratch) -> None:
     assert scratch.tables() == {"a", "notes"}
 
 
+F_MADE = "CREATE FUNCTION main.f(i integer) RETURNS integer LANGUAGE sql AS 'SELECT i';"
+
+
 @pytest.mark.parametrize(
     ("made", "view", "gone"),
     [
         ("CREATE DOMAIN main.d AS integer;", "SELECT 1::main.d AS one", "DROP DOMAIN main.d;"),
         ("CREATE SEQUENCE main.s;", "SELECT last_value FROM main.s", "DROP SEQUENCE main.s;"),
+        (F_MADE, "SELECT main.f(1) AS one", "DROP FUNCTION main.f(integer);"),
+        (F_MADE, "SELECT main.f(1) AS one", "SET search_path = main; DROP FUNCTION f;"),
+        ("CREATE TABLE main.a (i integer);", "SELECT i FROM main.a", "SET search_path = main;\nALTER TABLE a DROP COLUMN i; DROP TABLE a;"),
     ],
 )
-def test_what_stands_on_a_domain_or_a_sequence_goes_with_it(scratch: Scratch, made: str, view: str, gone: str) -> None:
+def test_what_stands_on_what_a_rollback_ends_goes_with_it(scratch: Scratch, made: str, view: str, gone: str) -> None:
     scratch.migration("0001_a", made, gone)
     scratch.routine("v", f"CREATE OR REPLACE VIEW main.v AS {view};")
     scratch.migrate()
@@ -530,3 +536,32 @@ def test_what_stands_on_a_domain_or_a_sequence_goes_with_it(scratch: Scratch, ma
     scratch.call("rollback", "main", code=0)
 
     assert scratch.tables() == set()
+
+
+def test_a_trigger_goes_with_the_function_that_a_migration_ends(scratch: Scratch) -> None:
+    function = "CREATE FUNCTION main.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;"
+    scratch.migration("0001_a", f"CREATE TABLE main.a (i integer);\n{function}", "DROP FUNCTION main.f;\nDROP TABLE main.a;")
+    scratch.routine("t", "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON main.a FOR EACH ROW EXECUTE FUNCTION main.f();")
+    scratch.migrate()
+
+    scratch.call("rollback", "main", code=0)
+
+    assert scratch.tables() == set()
+    scratch.migrate()
+    assert scratch.column("SELECT tgname FROM pg_trigger WHERE tgrelid = 'main.a'::regclass") == ["t"]
+
+
+def test_a_name_without_a_schema_is_found_on_the_databases_search_path(scratch: Scratch) -> None:
+    scratch.migration("0001_a", "CREATE SCHEMA more; CREATE TABLE more.a (i integer, j integer);", "DROP SCHEMA more CASCADE;")
+    scratch.routine("v", "CREATE OR REPLACE VIEW main.v AS SELECT i FROM more.a;")
+    scratch.migrate()
+    scratch.value(f'ALTER DATABASE "{scratch.database_name("main")}" SET search_path = more')
+    scratch.migration("0002_b", "ALTER TABLE a ALTER i TYPE bigint;", "ALTER TABLE a ALTER i TYPE integer;")
+
+    scratch.migrate()
+
+    query = "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'main.v'::regclass AND attname = 'i'"
+    assert scratch.value(query) == "bigint"
+        scratch.value("SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'main.v'::regclass AND attname = 'i'") == "bigint"
+    )
+    assert scratch.status().is_current

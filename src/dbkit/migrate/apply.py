@@ -42,9 +42,8 @@ def begin(work: Engine, plan: Plan, *, orphans: bool, overwrite: bool) -> Execut
         pending = [*plan.routines.pending, *(plan.routines.gone if orphans else ())]
         accepted = refuse_conflicts(work.session, seen.of(pending), suited)
     ids = {routine.id for routine in suited}
-    obstacles = Obstacles(
-        work.watcher, service, [name for name in deployed(plan.state, "after") if name in ids], suited, overwrite=overwrite
-    )
+    after = [name for name in deployed(plan.state, "after") if name in ids]
+    obstacles = Obstacles(work.watcher, service, work.database.target.schema, after, suited, overwrite=overwrite)
     return Execution(work, suited, seen.changed, accepted, obstacles, has_records=noted.has_records)
 
 

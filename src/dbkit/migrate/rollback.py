@@ -202,7 +202,7 @@ class Reversal:
         revival = self._revival(state)
         if revival:
             revival.refuse_changed(seen, self.undo.id)
-        obstacles = Obstacles(watcher, service, deployed(state, "after"))
+        obstacles = Obstacles(watcher, service, self.work.database.target.schema, deployed(state, "after"))
         way = Way()
 
         def before() -> None:
@@ -227,7 +227,9 @@ class Reversal:
 
     def _step_by_step(self, parsed: list[statements.Statement]) -> float:
         watcher, service = self.work.watcher, self.work.database.service
-        obstacles, seen = Obstacles(watcher, service, deployed(journal.state(watcher, service), "after")), touched(watcher, service)
+        after = deployed(journal.state(watcher, service), "after")
+        obstacles = Obstacles(watcher, service, self.work.database.target.schema, after)
+        seen = touched(watcher, service)
         what = f"the rollback of {self.undo.id}"
         seconds, _ = Steps(
             self.work,

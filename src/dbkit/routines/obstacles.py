@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 class Obstacles:
     """What a run may drop where it stands in the way: `after` are the routines of the after phase that can be made again.
 
-    `files` are the routines' files, for a conflict's three sides; `overwrite` is what a person said of changes by hand.
+    A name without a schema is looked for in the service's `schema` and on the session's search_path. `files` are the routines'
+    files, for a conflict's three sides; `overwrite` is what a person said of changes by hand.
     """
 
     watcher: Connection
     service: str
+    schema: str
     after: Collection[str]
     files: Sequence[Routine] = ()
     overwrite: bool = False
 
     def clear(self, connection: Connection, statements: Iterable[Statement], what: str) -> list[str]:
-        """Drop what depends on the relations that the statements of `what` drop or reshape; return whose it was.
+        """Drop what depends on what the statements of `what` drop or reshape; return whose it was.
 
         Works in the caller's transaction, as the owner; the deploy that follows makes it again with its privileges.
         Raises DbkitError where something of it was changed by hand, or adopted as it was: it would be lost.
@@ -53,13 +55,14 @@ class Obstacles:
 
     def _found(self, connection: Connection, statements: Iterable[Statement]) -> list[tuple[Key, str, str]]:
         """Return what is in the way and is ours (else the server's own error names it): key, how DROP names it, whose it is."""
-        ended, reshaped = set[str](), set[str]()
+        ended, reshaped, functions = set[str](), set[str](), set[str]()
         for statement in statements:
             ended.update(dropped_relations(statement))
             reshaped.update(reshaped_relations(statement))
-        if not ended and not reshaped:
+            functions.update(dropped_functions(statement))
+        if not (ended or reshaped or functions):
             return []
-        names = {"ended": sorted(ended), "reshaped": sorted(reshaped)}
+        names = {"schema": self.schema, "ended": sorted(ended), "reshaped": sorted(reshaped), "functions": sorted(functions)}
         bound = connection.execute(sql("dependents").encode(), names).fetchall()
         if not bound:
             return []
@@ -75,7 +78,7 @@ class Obstacles:
 
 def takes_away(statement: Statement) -> bool:
     """Say whether routines may stand in the way of a statement."""
-    return bool(dropped_relations(statement) or reshaped_relations(statement))
+    return bool(dropped_relations(statement) or reshaped_relations(statement) or dropped_functions(statement))
 
 
 def reshaped_relations(statement: Statement) -> list[str]:
@@ -102,6 +105,17 @@ def dropped_relations(statement: Statement) -> list[str]:
     if statement.node.remove_type not in relations | {kinds.OBJECT_TYPE, kinds.OBJECT_DOMAIN}:
         return []
     return [_last_two(item) for item in statement.node.objects]
+
+
+def dropped_functions(statement: Statement) -> list[str]:
+    """Return the functions and procedures that a statement ends, by name: which of the same name, only the server can say."""
+    import postgast
+
+    kinds = postgast.pg_query_pb2
+    routines = {kinds.OBJECT_FUNCTION, kinds.OBJECT_PROCEDURE, kinds.OBJECT_ROUTINE}
+    if statement.kind != "drop_stmt" or statement.node.remove_type not in routines:
+        return []
+    return [".".join(part.string.sval for part in item.object_with_args.objname) for item in statement.node.objects]
 
 
 def _qualified(schema: str, name: str) -> str:

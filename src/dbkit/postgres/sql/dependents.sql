@@ -1,22 +1,44 @@
--- What is bound to the given relations (schema.name): views, materialised views, functions with a
--- bound body and triggers, those furthest away first. A trigger goes with its table where that is
+-- What is bound to the given relations and functions (schema.name, or a name alone, which may be in
+-- the service's schema or on the search_path): views, materialised views, functions with a bound
+-- body and triggers, those furthest away first. A trigger goes with its table where that is
 -- dropped (`ended`), and is in the way of a column that it names where the table is `reshaped`.
-WITH RECURSIVE roots AS (
+WITH RECURSIVE spelled AS (
+    SELECT
+        n.oid AS namespace,
+        p.prefix
+    FROM pg_namespace AS n
+    CROSS JOIN LATERAL (
+        SELECT n.nspname || '.'
+        UNION ALL
+        SELECT ''
+        WHERE n.nspname = %(schema)s OR n.nspname = ANY(current_schemas(FALSE))
+    ) AS p (prefix)
+),
+
+roots AS (
     SELECT
         'pg_class'::regclass::oid AS classid,
         c.oid,
-        format('%%s.%%s', n.nspname, c.relname) = ANY(%(ended)s::text[]) AS is_ended
+        s.prefix || c.relname = ANY(%(ended)s::text[]) AS is_ended
     FROM pg_class AS c
-    INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE format('%%s.%%s', n.nspname, c.relname) = ANY(%(ended)s::text[] || %(reshaped)s::text[])
+    INNER JOIN spelled AS s ON s.namespace = c.relnamespace
+    WHERE s.prefix || c.relname = ANY(%(ended)s::text[] || %(reshaped)s::text[])
     UNION ALL
     SELECT
         'pg_type'::regclass::oid,
         t.oid,
         TRUE
     FROM pg_type AS t
-    INNER JOIN pg_namespace AS n ON n.oid = t.typnamespace
-    WHERE format('%%s.%%s', n.nspname, ltrim(t.typname, '_')) = ANY(%(ended)s::text[])
+    INNER JOIN spelled AS s ON s.namespace = t.typnamespace
+    WHERE s.prefix || ltrim(t.typname, '_') = ANY(%(ended)s::text[])
+    UNION ALL
+    SELECT
+        'pg_proc'::regclass::oid,
+        p.oid,
+        TRUE
+    FROM pg_proc AS p
+    INNER JOIN spelled AS s ON s.namespace = p.pronamespace
+    WHERE s.prefix || p.proname = ANY(%(functions)s::text[])
 ),
 
 edges AS (
@@ -36,7 +58,10 @@ edges AS (
         d.classid,
         d.objid
     FROM pg_depend AS d
-    WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'n'
+    WHERE d.deptype = 'n' AND (
+        d.classid = 'pg_proc'::regclass
+        OR (d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_proc'::regclass)
+    )
     UNION ALL
     SELECT
         'pg_class'::regclass::oid,
