@@ -143,6 +143,17 @@ def test_if_not_exists_over_another_index_of_that_name_is_refused(table: Scratch
         table.migrate()
 
 
+def test_if_not_exists_over_an_index_of_another_table_is_refused(table: Scratch) -> None:
+    table.value("CREATE TABLE main.b (i integer); CREATE INDEX a_i_idx ON main.b (i)")
+    table.value("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'main.a_i_idx'::regclass")
+    table.migration("0002_i", "-- transactional: false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a_i_idx ON main.a (i);")
+
+    with pytest.raises(DbkitError, match=r"the name main\.a_i_idx is taken, by what is no index of main\.a"):
+        table.migrate()
+
+    assert table.value("SELECT count(*) FROM pg_index WHERE indexrelid = 'main.a_i_idx'::regclass") == 1
+
+
 def intend(scratch: Scratch, statement: str) -> None:
     """Write a migration of one statement, and the intent of a run that died in it."""
     from dbkit.postgres import journal
@@ -159,12 +170,14 @@ def intend(scratch: Scratch, statement: str) -> None:
 
 
 INDEX = "CREATE UNIQUE INDEX CONCURRENTLY a_i_idx ON main.a (abs(i), i DESC) INCLUDE (i) WHERE i > 5"
+INDEX_BY_TABLE = "CREATE INDEX CONCURRENTLY a_i_idx ON main.a ((a.i + 1)) WHERE a.i > 5"
 
 
-def test_an_index_that_a_dead_run_finished_is_found_by_its_definition(table: Scratch) -> None:
-    table.value(INDEX.replace("CONCURRENTLY ", ""))
+@pytest.mark.parametrize("index", [INDEX, INDEX_BY_TABLE])
+def test_an_index_that_a_dead_run_finished_is_found_by_its_definition(table: Scratch, index: str) -> None:
+    table.value(index.replace("CONCURRENTLY ", ""))
     oid = table.value("SELECT 'main.a_i_idx'::regclass::oid")
-    intend(table, INDEX)
+    intend(table, index)
 
     table.migrate()
 

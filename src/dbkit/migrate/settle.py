@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dbkit.errors import DbkitError
+from dbkit.postgres.connect import server_error
 from dbkit.postgres.queries import sql
 from dbkit.source.statements import Statement
 from dbkit.source.templates import identifier
@@ -29,10 +30,19 @@ def settle(connection: Connection, statement: Statement, of: str) -> Outcome:
 
     Raises DbkitError with the question to answer, and both ways on, where the catalog can't tell.
     """
+    import psycopg
+
+    try:
+        return _settle(connection, statement, of)
+    except psycopg.Error as exc:
+        raise server_error(exc, doing=f"{of}: what became of its statement could not be found out") from exc
+
+
+def _settle(connection: Connection, statement: Statement, of: str) -> Outcome:
     node = statement.node
     match statement.kind:
         case "index_stmt":
-            return settle_index(connection, statement)
+            return _settle_index(connection, statement)
         case "drop_stmt":
             name = ".".join(identifier(part.string.sval) for part in node.objects[0].list.items)
             there = _value(connection, "SELECT to_regclass(%s) IS NOT NULL", name)
@@ -75,14 +85,18 @@ def _question(statement: Statement, of: str) -> DbkitError:
     )
 
 
-def settle_index(connection: Connection, statement: Statement) -> Outcome:
-    """A valid index of that definition is done; an invalid one is dropped. Raises DbkitError for a valid one of another."""
+def _settle_index(connection: Connection, statement: Statement) -> Outcome:
+    """A valid index of that definition is done; an invalid one is dropped. Raises DbkitError for whatever else has the name."""
     node = statement.node
     table = _qualified(node.relation)
     found = connection.execute(sql("index_of_name").encode(), {"table": table, "name": node.idxname}).fetchone()
     if found is None:
         return Outcome(is_done=False, note="the index is not there")
-    identity, is_valid, definition = found
+    identity, is_of_table, is_valid, definition = found
+    if not is_of_table:
+        raise DbkitError(
+            f"the name {identity} is taken, by what is no index of {table}", hint="name yours otherwise, then run `dbkit migrate` again"
+        )
     if not is_valid:
         connection.execute(f"DROP INDEX CONCURRENTLY {identity}".encode())
         return Outcome(is_done=False, note=f"the invalid index {identity} was dropped")
@@ -102,12 +116,12 @@ def _definition_of(connection: Connection, statement: Statement, table: str) -> 
     tree = postgast.parse(statement.text)
     node = tree.stmts[0].stmt.index_stmt
     node.concurrent = node.if_not_exists = False
-    node.relation.schemaname, node.relation.relname = "pg_temp", "dbkit_copy"
+    node.relation.schemaname = "pg_temp"
+    copy = identifier(node.relation.relname)  # the definition may call it by its name
     with connection.transaction(force_rollback=True):
-        connection.execute(f"CREATE TEMPORARY TABLE dbkit_copy (LIKE {table})".encode())
+        connection.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {table})".encode())
         connection.execute(postgast.deparse(tree).encode())
-        query = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'pg_temp.dbkit_copy'::regclass"
-        return str(_value(connection, query))
+        return str(_value(connection, "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s::regclass", f"pg_temp.{copy}"))
 
 
 def _from_using(definition: str) -> tuple[bool, str]:

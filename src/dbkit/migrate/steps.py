@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dbkit.errors import ConfigurationError, DbkitError
 from dbkit.migrate.engine import Engine
-from dbkit.migrate.settle import settle, settle_index
+from dbkit.migrate.settle import settle
 from dbkit.migrate.unit import run_in_transaction
 from dbkit.postgres import journal, script
 from dbkit.postgres.queries import sql
@@ -147,10 +147,8 @@ class Steps:
         def once() -> None:
             nonlocal attempts
             attempts += 1
-            if statement.kind == "index_stmt" and (statement.node.if_not_exists or attempts > 1):
-                if settle_index(self.work.connection, statement).is_done:
-                    return
-            elif attempts > 1 and settle(self.work.connection, statement, self.id).is_done:
+            is_asked_first = statement.kind == "index_stmt" and statement.node.if_not_exists
+            if (is_asked_first or attempts > 1) and settle(self.work.connection, statement, self.id).is_done:
                 return
             self._send(number, statement)
 
