@@ -150,7 +150,10 @@ def test_the_scan_names_what_no_query_reaches(pg_service: Callable[[str], Servic
     owner.execute("INSERT INTO ops.partition_exits VALUES ('product.a_p2026_01', 'product.a', now(), now(), '/archive/a', now(), now())")
     places = dict(rows(owner, "SELECT place, detail FROM ops.residual_scan('42') WHERE finding = 'not reached'"))
     assert all(places.values())
-    assert {"/archive/a", "backups and copies of this database", "exported roots of the audit trail", "dbkit.journal"} <= set(places)
+    sentences = "the bare id inside a sentence, and under a JSON key that does not say whose it is"
+    assert {sentences, "/archive/a", "backups and copies of this database", "exported roots of the audit trail", "dbkit.journal"} <= set(
+        places
+    )
 
 
 def test_what_is_written_while_a_person_is_erased_is_not_half_theirs(pg_service: Callable[[str], ServiceDatabase]) -> None:
