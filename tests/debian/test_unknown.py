@@ -27,6 +27,16 @@ def debian() -> Iterator[Server]:
 
 
 @pytest.fixture
+def same(debian: Server, tmp_path: Path) -> Iterator[Scratch]:
+    """A project on that server, whose programs are there to rebuild on."""
+    project = Scratch(tmp_path / "same", Pool(debian))
+    project.root.mkdir()
+    project.describe()
+    yield project
+    project.leave()
+
+
+@pytest.fixture
 def old(debian: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scratch]:
     """A project on that server, where dbkit has none but the embedded ones to rebuild on."""
     monkeypatch.setattr(throwaway, "INSTALLED", ())
@@ -102,6 +112,35 @@ def test_an_extension_that_an_administrator_made_is_stood_in_for_as_well(old: Sc
 
     old.value("ALTER TABLE main.a DROP low; ALTER TABLE main.a ALTER email TYPE text")
     assert [p["object"] for p in answer(old, code=1)["problems"]] == ["main.a.email", "main.a.low"]
+
+
+FILES = """
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw;
+CREATE FOREIGN TABLE main.words (word text) SERVER elsewhere;
+CREATE TABLE main.a (i integer);
+"""
+
+
+@pytest.mark.parametrize("create", ["IF NOT EXISTS postgres_fdw SCHEMA extra", "postgres_fdw SCHEMA main"])
+def test_an_extension_that_only_a_superuser_can_make_is_made_by_one(same: Scratch, create: str) -> None:
+    """An administrator made it before the migration ran, or the migration is older than the role that it would run as today."""
+    same.migration("0001_a", f"CREATE EXTENSION {create};{FILES}", "SELECT 1;")
+    grant = "GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO scratch_main_owner"
+    if "IF NOT EXISTS" in create:
+        same.value(f"CREATE SCHEMA extra; CREATE EXTENSION postgres_fdw SCHEMA extra; {grant}")
+        same.migrate()
+    else:
+        same.value(
+            f"CREATE SCHEMA main AUTHORIZATION scratch_main_owner; CREATE EXTENSION postgres_fdw SCHEMA main; {grant};"
+            "SET ROLE scratch_main_owner; GRANT USAGE ON SCHEMA main TO scratch_main_app, scratch_main_ops, scratch_main_readonly;" + FILES
+        )
+        same.call("baseline", "main", "--to", "0001_a", "--reason", "it is older than dbkit", code=0)
+
+    found = answer(same, code=0)
+    assert (found["target"], found["rebuilt_on"], found["problems"], found["unknown"]) == (15, 15, [], [])
+
+    same.value("ALTER TABLE main.a ADD extra integer")
+    assert [p["object"] for p in answer(same, code=1)["problems"]] == ["main.a.extra"]
 
 
 def test_what_needs_something_unknown_is_unknown(old: Scratch) -> None:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-# no such file, not supported, no such object, no such function: what a server says that lacks something
-LACKING = frozenset({"58P01", "0A000", "42704", "42883"})
+# no such file, not supported, no such object, no such function, no such schema, not the owner's to do: what a server says that
+# lacks something, or to which no administrator has been
+LACKING = frozenset({"58P01", "0A000", "42704", "42883", "3F000", "42501"})
 LZ4 = re.compile(r"(?i)\bCOMPRESSION\s+lz4\b")
 
 
@@ -86,20 +87,30 @@ def _made_by_the_files(sources: Sources) -> set[str]:
 
 def _ready_made(superuser: Connection, target: stand_ins.Offers, own: stand_ins.Offers, sources: Sources, schema: str) -> stand_ins.Offers:
     """Install what an administrator installed on the target, where this server has it too; return what the server really has."""
+    wanted = {name for name in target.extensions if target.extensions[name] != schema} - _made_by_the_files(sources)
+    refused = {name for name in sorted(wanted) if not _made(superuser, name, target.extensions[name], own)}
+    return replace(own, available=own.available - refused)
+
+
+def _made(superuser: Connection, name: str, schema: str, own: stand_ins.Offers) -> bool:
+    """Make an extension and its schema, for everybody to use, as an administrator did; say whether the server could.
+
+    One that it has not, that has to be preloaded or that fixes its schema, is stood in for.
+    """
     import psycopg
     from psycopg.sql import SQL, Identifier
 
-    wanted = {name for name in target.extensions if target.extensions[name] != schema} - _made_by_the_files(sources)
-    refused = set()
-    for name in sorted(wanted):
-        place = Identifier(target.extensions[name])
-        superuser.execute(SQL("CREATE SCHEMA IF NOT EXISTS {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(place))
-        if name in own.available:
-            try:
-                superuser.execute(SQL("CREATE EXTENSION {} SCHEMA {} CASCADE").format(Identifier(name), place))
-            except psycopg.Error:
-                refused.add(name)  # one that has to be preloaded, or fixes its schema: it is stood in for
-    return replace(own, available=own.available - refused)
+    if not superuser.execute("SELECT oid FROM pg_namespace WHERE nspname = %s", [schema]).fetchone():
+        superuser.execute(SQL("CREATE SCHEMA {0}; GRANT USAGE ON SCHEMA {0} TO PUBLIC").format(Identifier(schema)))
+    if name not in own.available:
+        return False
+    try:
+        superuser.execute(SQL("CREATE EXTENSION {} SCHEMA {} CASCADE").format(Identifier(name), Identifier(schema)))
+    except psycopg.Error:
+        return False
+    for (wrapper,) in superuser.execute("SELECT fdwname FROM pg_foreign_data_wrapper").fetchall():
+        superuser.execute(SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO PUBLIC").format(Identifier(wrapper)))
+    return True
 
 
 class Lenient:
@@ -185,7 +196,9 @@ class Lenient:
 
         node = statement.node
         if statement.kind == "create_extension_stmt" and node.extname in self.target.extensions:
-            self._install(superuser, node.extname, self.target.extensions[node.extname])
+            schema = self.target.extensions[node.extname]
+            if not _made(superuser, node.extname, schema, self.own):
+                self._install(superuser, node.extname, schema)
             return True
         if statement.kind == "define_stmt" and statement.text.upper().startswith("CREATE COLLATION"):
             names = [part.string.sval for part in node.defnames]
