@@ -31,12 +31,10 @@ def straightened(
 ) -> Iterator[Step]:
     """Yield the statements that make a partition as the rebuild's one of that name, or as most of its kind, or as the parent."""
     table, parts = _pattern(part, expected)
-    kept = {name: value for name, value in part.table.details.items() if name in OF_THE_PARENT}
-    due = {name: value for name, value in table.details.items() if name not in OF_THE_PARENT}
-    if "privileges" in due:
-        may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | due["privileges"]
-        due["privileges"] = part.table.details["privileges"] & may_have
-    yield from alter(replace(part.table, details={**kept, **due}), part.table) or ()
+    due = like(table, part.table)
+    may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | due.details["privileges"]
+    due = replace(due, details={**due.details, "privileges": part.table.details["privileges"] & may_have})
+    yield from alter(due, part.table) or ()
     # what is not as it should be with the parent, too, is put right there
     parts = {key: pattern for key, pattern in parts.items() if " ".join(key) in part.deviations}
     mine = {(own.kind, own.name): own for own in part.parts if f"{own.kind} {own.name}" in part.deviations}
@@ -50,6 +48,12 @@ def straightened(
         wanted = replace(wanted, details=_overlaid(mine[key].details, wanted))
         steps = alter(wanted, mine[key])
         yield from [*drop(mine[key]), *make(wanted)] if steps is None else steps
+
+
+def like(pattern: Object, table: Object) -> Object:
+    """Return a partition's table with what it has of its own, and all else as the pattern has it."""
+    own = {name: value for name, value in table.details.items() if name in OF_THE_PARENT}
+    return replace(table, details=own | {name: value for name, value in pattern.details.items() if name not in OF_THE_PARENT})
 
 
 def _overlaid(own: Mapping[str, Any], wanted: Object) -> dict[str, Any]:

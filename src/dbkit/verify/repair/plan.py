@@ -12,7 +12,7 @@ from dbkit.verify.repair.decide import Decisions
 from dbkit.verify.repair.kinds import KINDS
 from dbkit.verify.repair.names import named, qualified, quoted, relation
 from dbkit.verify.repair.order import needed_first, needs_of_new
-from dbkit.verify.repair.partitions import deviating, straightened
+from dbkit.verify.repair.partitions import deviating, like, straightened
 from dbkit.verify.repair.renames import given_back
 from dbkit.verify.repair.step import Sides, Step, When
 
@@ -87,6 +87,9 @@ class Writer:
         for key in self.decided.moved:
             catalog, verb = next(pair for pair in catalogs if any(part.table.key == key for part in pair[0].partitions))
             part = next(part for part in catalog.partitions if part.table.key == key)
+            if verb == "ATTACH":
+                for step in self.decided.altered(like(part.table, self.found[key]), self.found[key]) or ():
+                    yield Repair(key, step)
             bound = f" {part.table.details['bound']}" if verb == "ATTACH" else ""
             yield Repair(key, Step(f"ALTER TABLE {qualified(part.parent)} {verb} PARTITION {qualified(part.table)}{bound}"))
 
