@@ -1,9 +1,10 @@
 -- One object of every kind that a service's schema can own, each leaning on others.
 CREATE TYPE main.mood AS ENUM ('sad', 'ok', 'glad');
-CREATE TYPE main.pair AS (one integer, two text);
+CREATE TYPE main.pair AS (one integer, "Big two" text);
 CREATE TYPE main.span AS RANGE (SUBTYPE = numeric);
 CREATE DOMAIN main.amount AS numeric(12, 2) DEFAULT 0 CONSTRAINT amount_check CHECK (VALUE >= 0);
 CREATE COLLATION main.plain (PROVIDER = libc, LOCALE = 'C');
+CREATE CONVERSION main.from_latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 CREATE SEQUENCE main.numbers INCREMENT BY 5;
 CREATE FUNCTION main.clean(p_text text) RETURNS text LANGUAGE sql IMMUTABLE STRICT RETURN lower(btrim(p_text));
 CREATE FUNCTION main.next_number(p_step integer DEFAULT 1) RETURNS bigint LANGUAGE sql
@@ -100,3 +101,6 @@ COMMENT ON FUNCTION main.clean(text) IS 'lower and trimmed';
 COMMENT ON TYPE main.mood IS 'how they are';
 COMMENT ON TRIGGER people_touch ON main.people IS 'touches';
 COMMENT ON POLICY people_grown ON main.people IS 'adults';
+COMMENT ON COLUMN main.pair.one IS 'the first';
+COMMENT ON COLUMN main.pair."Big two" IS 'the second';
+COMMENT ON CONSTRAINT amount_check ON DOMAIN main.amount IS 'no debts';

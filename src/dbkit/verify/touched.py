@@ -14,6 +14,7 @@ from dbkit.source.statements import Statement, parse
 # kinds whose names stand in one field of the statement
 LISTED = {
     "define_stmt": "defnames",
+    "create_conversion_stmt": "conversion_name",
     "create_stats_stmt": "defnames",
     "create_range_stmt": "type_name",
     "create_op_class_stmt": "opclassname",

@@ -36,6 +36,7 @@ FROM (VALUES
         EXISTS (SELECT 1 FROM pg_ts_config AS c WHERE c.cfgnamespace = ANY(ARRAY(TABLE wanted)))
         OR EXISTS (SELECT 1 FROM pg_ts_dict AS d WHERE d.dictnamespace = ANY(ARRAY(TABLE wanted)))
         OR EXISTS (SELECT 1 FROM pg_collation AS c WHERE c.collnamespace = ANY(ARRAY(TABLE wanted)))
+        OR EXISTS (SELECT 1 FROM pg_conversion AS c WHERE c.connamespace = ANY(ARRAY(TABLE wanted)))
         OR EXISTS (SELECT 1 FROM pg_foreign_server)
         OR EXISTS (SELECT 1 FROM pg_opfamily AS f WHERE f.opfnamespace = ANY(ARRAY(TABLE wanted)))
         OR EXISTS (SELECT 1 FROM pg_opclass AS c WHERE c.opcnamespace = ANY(ARRAY(TABLE wanted)))

@@ -1,4 +1,4 @@
--- Text search configurations and dictionaries, collations, foreign servers, operator classes and their families.
+-- Text search configurations and dictionaries, collations, conversions, foreign servers, operator classes and their families.
 SELECT
     'text search configuration' AS kind,
     n.nspname::text AS schema,
@@ -80,6 +80,26 @@ INNER JOIN pg_namespace AS n ON n.oid = c.collnamespace
 WHERE
     n.nspname = ANY(%(schemas)s::text[])
     AND NOT EXISTS (SELECT 1 FROM pg_depend AS d WHERE d.classid = 'pg_collation'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+UNION ALL
+SELECT
+    'conversion',
+    n.nspname::text,
+    NULL,
+    c.conname::text,
+    jsonb_strip_nulls(jsonb_build_object(
+        'definition', format(
+            'FOR %%L TO %%L FROM %%s', pg_encoding_to_char(c.conforencoding), pg_encoding_to_char(c.contoencoding), c.conproc::regproc
+        ),
+        'by_default', nullif(c.condefault, FALSE),
+        'owner', pg_get_userbyid(c.conowner),
+        'comment', obj_description(c.oid, 'pg_conversion')
+    )),
+    ARRAY['pg_conversion'::regclass::bigint, c.oid::bigint, 0]
+FROM pg_conversion AS c
+INNER JOIN pg_namespace AS n ON n.oid = c.connamespace
+WHERE
+    n.nspname = ANY(%(schemas)s::text[])
+    AND NOT EXISTS (SELECT 1 FROM pg_depend AS d WHERE d.classid = 'pg_conversion'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 UNION ALL
 SELECT
     'server',

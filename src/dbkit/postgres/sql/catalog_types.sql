@@ -30,6 +30,18 @@ SELECT
             INNER JOIN pg_type AS at ON at.oid = a.atttypid
             WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
         ) END,
+        'comments_within', CASE t.typtype
+            WHEN 'c' THEN (
+                SELECT jsonb_object_agg(a.attname, col_description(t.typrelid, a.attnum))
+                FROM pg_attribute AS a
+                WHERE a.attrelid = t.typrelid AND col_description(t.typrelid, a.attnum) IS NOT NULL
+            )
+            WHEN 'd' THEN (
+                SELECT jsonb_object_agg(k.conname, obj_description(k.oid, 'pg_constraint'))
+                FROM pg_constraint AS k
+                WHERE k.contypid = t.oid AND k.contype = 'c' AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
+            )
+        END,
         'definition', CASE t.typtype WHEN 'r' THEN (
             SELECT format('SUBTYPE = %%s', format_type(r.rngsubtype, NULL))
                 || CASE WHEN r.rngcollation <> s.typcollation THEN format(', COLLATION = %%s', r.rngcollation::regcollation) ELSE '' END

@@ -1,4 +1,4 @@
-"""Schemas, and what stands beside tables: extensions, event triggers, publications, servers, collations, text search."""
+"""Schemas, and what stands beside tables: extensions, event triggers, publications, servers, collations, conversions, text search."""
 
 from __future__ import annotations
 
@@ -85,6 +85,12 @@ def alter_server(expected: Object, found: Object, name: str, sides: Sides) -> li
 def create_by_definition(thing: Object, sides: Sides) -> list[Step]:
     """Make a collation or a text search dictionary."""
     return [Step(f"CREATE {named(thing)} ({thing.details['definition']})"), *access.of_new(thing, sides)]
+
+
+def create_conversion(conversion: Object, sides: Sides) -> list[Step]:
+    """Make a conversion between encodings."""
+    by_default = "DEFAULT " if conversion.details.get("by_default") else ""
+    return [Step(f"CREATE {by_default}{named(conversion)} {conversion.details['definition']}"), *access.of_new(conversion, sides)]
 
 
 def create_configuration(configuration: Object, sides: Sides) -> list[Step]:

@@ -24,6 +24,7 @@ KINDS: Mapping[str, tuple[Create, Alter]] = {
     "operator family": (routines.create_class, routines.alter_nothing),
     "operator class": (routines.create_class, routines.alter_nothing),
     "cast": (routines.create_cast, routines.alter_nothing),
+    "conversion": (database.create_conversion, routines.alter_nothing),
     "text search dictionary": (database.create_by_definition, database.alter_dictionary),
     "text search configuration": (database.create_configuration, database.alter_configuration),
     "server": (database.create_server, database.alter_server),

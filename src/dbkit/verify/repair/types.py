@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from dbkit.postgres.objects import Object
 from dbkit.verify.repair import access
 from dbkit.verify.repair.names import literal, named, qualified, quoted
@@ -22,7 +25,7 @@ def create(kind: Object, sides: Sides) -> list[Step]:
             text = f"CREATE TYPE {name} AS ({', '.join(details.get('attributes') or ())})"
         case _:
             text = _domain(kind)
-    return [Step(text), *access.of_new(kind, sides)]
+    return [Step(text), *access.of_new(kind, sides), *_comments(kind, {})]
 
 
 def _domain(kind: Object) -> str:
@@ -32,6 +35,27 @@ def _domain(kind: Object) -> str:
     words += [f"DEFAULT {details['default']}"] if details.get("default") else []
     words += ["NOT NULL"] if details.get("not_null") else []
     return " ".join(words + [f"CONSTRAINT {quoted(name)} {check}" for name, check in sorted((details.get("checks") or {}).items())])
+
+
+def _comments(kind: Object, there: Mapping[str, str]) -> list[Step]:
+    """Return what leads from the comments that attributes or checks have to those that they should have."""
+    due = kind.details.get("comments_within") or {}
+    part = "COLUMN {0}.{1}" if kind.kind == "composite" else "CONSTRAINT {1} ON DOMAIN {0}"
+    return [
+        Step(f"COMMENT ON {part.format(qualified(kind), quoted(name))} IS {literal(due[name]) if name in due else 'NULL'}")
+        for name in sorted({*due, *there})
+        if due.get(name) != there.get(name)
+    ]
+
+
+def _left(expected: Object, found: Object) -> dict[str, str]:
+    """Return the comments that are still there when the attributes or checks that differ have gone."""
+    comments = (found.details.get("comments_within") or {}).items()
+    if found.kind == "domain":
+        due, there = (side.details.get("checks") or {} for side in (expected, found))
+        return {name: text for name, text in comments if due.get(name) == there[name]}
+    kept = [attribute for attribute in found.details["attributes"] if attribute in (expected.details.get("attributes") or ())]
+    return {name: text for name, text in comments if any(attribute.startswith(f"{quoted(name)} ") for attribute in kept)}
 
 
 def alter_enum(expected: Object, found: Object, name: str, sides: Sides) -> list[Step] | None:
@@ -61,27 +85,37 @@ def alter_domain(expected: Object, found: Object, name: str, sides: Sides) -> li
         case "checks":
             before, now = there or {}, due or {}
             gone = [Step(f"{head} DROP CONSTRAINT {quoted(check)}") for check in sorted(before) if before[check] != now.get(check)]
-            return gone + [
+            added = [
                 Step(f"{head} ADD CONSTRAINT {quoted(check)} {now[check]}") for check in sorted(now) if before.get(check) != now[check]
             ]
+            return [*gone, *added, *_comments(expected, _left(expected, found))]
+        case "comments_within":
+            return _comments(expected, _left(expected, found))
         case _:
             return None
 
 
 def alter_composite(expected: Object, found: Object, name: str, sides: Sides) -> list[Step] | None:
-    """Add attributes at the end, drop others; any other difference is another type."""
+    """Add attributes at the end, drop others, comment on them; any other difference is another type."""
     del sides
+    if name == "comments_within":
+        return _comments(expected, _left(expected, found))
     due, there = list(expected.details.get("attributes") or ()), list(found.details.get("attributes") or ())
     kept = [attribute for attribute in there if attribute in due]
     if name != "attributes" or due[: len(kept)] != kept:
         return None
     head = f"ALTER TYPE {qualified(expected)}"
     gone = [
-        Step(f"{head} DROP ATTRIBUTE {attribute.partition(' ')[0]}", loses=f"what is in {expected.shown}.{attribute.partition(' ')[0]}")
-        for attribute in there
-        if attribute not in due
+        Step(f"{head} DROP ATTRIBUTE {name}", loses=f"what is in {expected.shown}.{name}")
+        for name in (_name(attribute) for attribute in there if attribute not in due)
     ]
-    return gone + [Step(f"{head} ADD ATTRIBUTE {attribute}") for attribute in due[len(kept) :]]
+    added = [Step(f"{head} ADD ATTRIBUTE {attribute}") for attribute in due[len(kept) :]]
+    return [*gone, *added, *_comments(expected, _left(expected, found))]
+
+
+def _name(attribute: str) -> str:
+    """Return an attribute's name, quoted where it has to be."""
+    return re.sub(r'^("(?:[^"]|"")*"|[^ ]+) .*', r"\1", attribute)
 
 
 def step_aside(kind: Object) -> Step:
