@@ -32,8 +32,9 @@ def straightened(
     """Yield the statements that make a partition as the rebuild's one of that name, or as most of its kind, or as the parent."""
     table, parts = _pattern(part, expected)
     due = like(table, part.table)
-    may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | due.details["privileges"]
-    due = replace(due, details={**due.details, "privileges": part.table.details["privileges"] & may_have})
+    if "privileges" in due.details:
+        may_have = allowed(part.parent, part.table, given(expected.objects.values(), part.table)) | due.details["privileges"]
+        due = replace(due, details={**due.details, "privileges": part.table.details["privileges"] & may_have})
     yield from alter(due, part.table) or ()
     # what is not as it should be with the parent, too, is put right there
     parts = {key: pattern for key, pattern in parts.items() if " ".join(key) in part.deviations}
