@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbkit.postgres import throwaway
+from dbkit.postgres import programs, throwaway
 from dbkit.project.manifest import Environment
 from scratch import Pool, Scratch
 
@@ -39,7 +39,7 @@ def same(debian: Server, tmp_path: Path) -> Iterator[Scratch]:
 @pytest.fixture
 def old(debian: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scratch]:
     """A project on that server, where dbkit has none but the embedded ones to rebuild on."""
-    monkeypatch.setattr(throwaway, "INSTALLED", ())
+    monkeypatch.setattr(programs, "INSTALLED", ())
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     project = Scratch(tmp_path / "old", Pool(debian))
     project.root.mkdir()
@@ -189,7 +189,7 @@ def test_the_shop_on_15_is_no_drift_from_its_rebuild_on_16_or_18(
     from dbkit.project.target import targets
     from dbkit.verify import verify
 
-    monkeypatch.setattr(throwaway, "INSTALLED", ())
+    monkeypatch.setattr(programs, "INSTALLED", ())
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     Scratch(tmp_path, None).run("init", str(tmp_path / "shop"), "--template", "shop", code=0, cwd=tmp_path)
     project = find_project(tmp_path / "shop")

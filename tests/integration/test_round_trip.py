@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbkit.postgres import throwaway
+from dbkit.postgres import programs, throwaway
 from scratch import Scratch
 
 UP = "CREATE TABLE main.a (i integer);\nCREATE INDEX a_i_idx ON main.a (i);\nCREATE TYPE main.mood AS ENUM ('good');"
@@ -74,7 +74,7 @@ def test_a_way_up_that_depends_on_what_was_there_is_found(scratch: Scratch) -> N
 def test_the_server_of_the_tests_is_of_the_targets_major_or_newer(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch.migration("0001_a", "CREATE TABLE main.a (i integer);", "DROP TABLE main.a;")
     target = int(scratch.value("SHOW server_version_num")) // 10000
-    monkeypatch.setattr(throwaway, "INSTALLED", ())
+    monkeypatch.setattr(programs, "INSTALLED", ())
     monkeypatch.setattr(throwaway, "EMBEDDED", (18,))
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
 

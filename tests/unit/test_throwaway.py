@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dbkit.errors import DbkitError
-from dbkit.postgres import throwaway
+from dbkit.postgres import programs, throwaway
 from dbkit.project.manifest import Environment
 
 
@@ -16,7 +16,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of programs that print a version: 15 and 17 as a system has them, 18 on the PATH; 16 and 18 are embedded."""
     for major in (15, 17, 18):
         program(tmp_path / str(major) / "bin", f"postgres (PostgreSQL) {major}.2")
-    monkeypatch.setattr(throwaway, "INSTALLED", (f"{str(tmp_path).lstrip('/')}/1[57]/bin/postgres",))
+    monkeypatch.setattr(programs, "INSTALLED", (f"{str(tmp_path).lstrip('/')}/1[57]/bin",))
     monkeypatch.setenv("PATH", str(tmp_path / "18" / "bin"))
     return tmp_path
 

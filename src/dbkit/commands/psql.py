@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from dbkit.commands import Invocation, invocation, service_argument
 from dbkit.errors import ConfigurationError, DbkitError
+
+if TYPE_CHECKING:
+    from dbkit.postgres.connect import Database
 
 
 @click.command("psql", context_settings={"ignore_unknown_options": True})
@@ -22,7 +28,8 @@ from dbkit.errors import ConfigurationError, DbkitError
 def command(call: Invocation, service: str, role: str, arguments: tuple[str, ...]) -> None:
     """Open psql on a service, with the service's schema first in the search path.
 
-    The embedded server is started for as long as the shell is open.
+    The embedded server is started for as long as the shell is open, and its own psql taken; for another server it is
+    the oldest one on this machine that is not older than the server.
 
     \b
     Example:  dbkit psql product -- -c 'SELECT name FROM products LIMIT 3'
@@ -41,45 +48,30 @@ def command(call: Invocation, service: str, role: str, arguments: tuple[str, ...
     raise click.exceptions.Exit(done.returncode)
 
 
-def _program(place: object) -> str:
-    import shutil
-    from pathlib import Path
+def _program(place: Database) -> Path:
+    """Return the oldest psql that knows all that the server has; where all are older the newest, which says so itself."""
+    from dbkit.postgres.programs import installed
 
-    from dbkit.postgres.connect import Database
-
-    assert isinstance(place, Database)  # noqa: S101 the caller's
     if place.server:
         bundled = Path(place.server.binaries.program("psql"))
         if bundled.is_file():
-            return str(bundled)
-    found = shutil.which("psql")
-    if not found:
+            return bundled
+    there = dict(reversed(list(installed("psql"))))
+    if not there:
         raise DbkitError("there is no psql on this machine", hint="install PostgreSQL's client programs")
-    return found
+    with place.connect("psql") as connection:
+        wanted = connection.info.server_version // 10000
+    return there[min((major for major in there if major >= wanted), default=max(there))]
 
 
-def _environment(place: object, role: str) -> dict[str, str]:
+def _environment(place: Database, role: str) -> dict[str, str]:
     """Hand the connection over by libpq's variables: arguments are for everybody to read."""
     import os
 
     from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import Conninfo
 
-    from dbkit.postgres.connect import Database
-
-    assert isinstance(place, Database)  # noqa: S101 the caller's
-    names = {
-        "host": "PGHOST",
-        "port": "PGPORT",
-        "dbname": "PGDATABASE",
-        "user": "PGUSER",
-        "password": "PGPASSWORD",
-        "sslmode": "PGSSLMODE",
-        "sslrootcert": "PGSSLROOTCERT",
-        "passfile": "PGPASSFILE",
-        "service": "PGSERVICE",
-        "options": "PGOPTIONS",
-        "connect_timeout": "PGCONNECT_TIMEOUT",
-    }
+    names = {option.keyword.decode(): option.envvar.decode() for option in Conninfo.get_defaults() if option.envvar}
     given = conninfo_to_dict(place.conninfo(role))
     found = {names[key]: str(value) for key, value in given.items() if key in names}
     path = f"-c search_path={place.target.schema},ops,public"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbkit.errors import ConfigurationError, DbkitError
+from dbkit.postgres import programs
 from dbkit.project.state import ROOT_HOME, Account
 
 PORT = 5432
@@ -80,15 +81,12 @@ def _binaries(folder: Path) -> Binaries:
         raise ConfigurationError(
             f"no PostgreSQL server program in {folder}", hint="`postgres_bin` is the folder that holds `postgres` and `initdb`"
         )
-    import subprocess
-
-    shown = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"\) (\d+)", shown)
-    if not version:
+    major = programs.major_of(postgres)
+    if not major:
         raise DbkitError(
             f"{postgres} does not run: it prints no version", hint="the wheel may be for another platform; `dbkit doctor` says more"
         )
-    return Binaries(folder, int(version[1]))
+    return Binaries(folder, major)
 
 
 def _copy_for_root(package: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from dbkit.errors import DbkitError
 from dbkit.postgres import server as pg
 from dbkit.postgres.initialised import initialise_by_copy
+from dbkit.postgres.programs import installed
 from dbkit.project.manifest import Environment
 from dbkit.project.state import ROOT_HOME, check_socket, server_account
 from dbkit.project.throwaway import throwaway_folder
@@ -29,13 +30,6 @@ FAST = (
     ("max_wal_size", "4GB"),
 )
 
-
-# where a system keeps server programs: Debian, Homebrew on Apple's and on Intel's processors
-INSTALLED = (
-    "usr/lib/postgresql/*/bin/postgres",
-    "opt/homebrew/opt/postgresql@*/bin/postgres",
-    "usr/local/opt/postgresql@*/bin/postgres",
-)
 EMBEDDED: tuple[Literal[16, 18], ...] = (16, 18)
 
 
@@ -79,16 +73,13 @@ def settings_with(library: str, settings: Environment) -> tuple[Environment, int
 
 def _programs(settings: Environment) -> Iterator[tuple[int, Environment]]:
     """Yield each server program that runs here, with its major."""
-    on_path = shutil.which("postgres")
-    installed = [path for pattern in INSTALLED for path in sorted(Path("/").glob(pattern))] + ([Path(on_path)] if on_path else [])
     if settings.postgres_bin:
         yield pg.major_of(Path(settings.postgres_bin)), settings
-    for path in installed:
-        with suppress(DbkitError):
-            yield pg.major_of(path.parent), replace(settings, postgres_bin=str(path.parent))
+    for major, path in installed("postgres"):
+        yield major, replace(settings, postgres_bin=str(path.parent))
     if importlib.util.find_spec(pg.WHEEL):
-        for major in EMBEDDED:
-            yield major, replace(settings, postgres_bin=None, postgres=major)
+        for embedded in EMBEDDED:
+            yield embedded, replace(settings, postgres_bin=None, postgres=embedded)
 
 
 @contextmanager
