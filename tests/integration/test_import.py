@@ -158,3 +158,13 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would(shop: Scratch) -> None:
     assert (migration["id"], migration["name"], migration["changed"]) == ("1", "1_a", ["its own BEGIN and COMMIT taken away"])
     assert [left["path"] for left in document["left"]] == ["theirs/README.md"]
     assert not document["written"]
+
+
+def test_numbers_that_the_tool_left_out_need_no_person(scratch: Scratch, tmp_path: Path) -> None:
+    for number in (1, 2, 3, 5, 6):
+        scratch.write(f"../old/{number}_t.up.sql", f"CREATE TABLE main.t{number} (id integer);")
+        scratch.write(f"../old/{number}_t.down.sql", f"DROP TABLE main.t{number};")
+
+    assert "0 need a person" in scratch.call("import", str(tmp_path / "old"), "main", "--from", "golang-migrate", code=0).out
+    scratch.call("migrate", "main", code=0)
+    assert scratch.tables() == {"t1", "t2", "t3", "t5", "t6"}

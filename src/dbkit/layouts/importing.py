@@ -13,7 +13,7 @@ from dbkit.layouts.convert import Doubt, File, Place, convert_repeatable, conver
 from dbkit.layouts.readers import layout_of
 from dbkit.layouts.steps import Layout, Reading, Step
 from dbkit.project.manifest import Project
-from dbkit.source.files import load_migrations
+from dbkit.source.files import holes, load_migrations
 
 LONGEST = 120  # of a name that is made; the file system's and yoyo's limit is 255
 
@@ -72,10 +72,10 @@ def plan_import(project: Project, service: str, tool: str, folder: Path) -> Impo
 
 
 def stems(names: Sequence[str]) -> list[str]:
-    """Return our names for a tool's, in its order: its own where they sort that way here too, else numbered."""
+    """Return our names for a tool's, in its order: its own where they sort that way here too and miss no number, else numbered."""
     own = [_clean(name) for name in names]
     numbers = [int(digits[0]) if (digits := re.match(r"[0-9]+", name)) else -1 for name in own]
-    if numbers[0] >= 0 and all(one < other for one, other in pairwise(numbers)):
+    if numbers[0] >= 0 and all(one < other for one, other in pairwise(numbers)) and not holes(numbers):
         return own
     width = max(4, len(str(len(own))))
     return [f"{number:0{width}}_{name}" for number, name in enumerate(own, 1)]

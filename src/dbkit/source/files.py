@@ -161,13 +161,19 @@ def _refuse_repeated_numbers(ups: dict[str, Path]) -> None:
 
 
 def gaps(files: list[Migration]) -> dict[str, range]:
-    """Return for each migration the numbers that are missing just before it, where the service's numbers are consecutive.
+    """Return for each migration the numbers that are missing just before it, where the service's numbers are consecutive."""
+    numbered = {_position(migration.name)[0]: migration.id for migration in files}
+    return {numbered[number]: missing for number, missing in holes(numbered).items()}
+
+
+def holes(numbers: Iterable[int]) -> dict[int, range]:
+    """Return for each number those that are missing just before it, where they are consecutive.
 
     They are, if fewer numbers are missing than are there: not so with dates, or in steps of ten.
     """
-    numbered = sorted((_position(migration.name)[0], migration.id) for migration in files)
-    missing = {following: range(number + 1, later) for (number, _), (later, following) in pairwise(numbered) if later > number + 1}
-    return missing if sum(numbers.stop - numbers.start for numbers in missing.values()) < len(files) else {}
+    there = sorted(numbers)
+    missing = {later: range(number + 1, later) for number, later in pairwise(there) if later > number + 1}
+    return missing if sum(each.stop - each.start for each in missing.values()) < len(there) else {}
 
 
 def _position(stem: str) -> tuple[int, str]:

@@ -169,6 +169,8 @@ def test_a_repeatable_that_cant_be_in_a_transaction_needs_a_person() -> None:
         (["2_b", "1_a"], ["0001_2_b", "0002_1_a"]),
         (["users", "orders"], ["0001_users", "0002_orders"]),
         (["1_a", "1_b"], ["0001_1_a", "0002_1_b"]),
+        (["1_a", "2_b", "4_c"], ["0001_1_a", "0002_2_b", "0003_4_c"]),
+        (["10_a", "20_b", "40_c"], ["10_a", "20_b", "40_c"]),
     ],
 )
 def test_a_tools_name_is_kept_where_it_sorts_the_same_here(theirs: list[str], ours: list[str]) -> None:
