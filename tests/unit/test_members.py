@@ -63,6 +63,21 @@ def test_a_database_is_called_by_its_host_and_name(tmp_path: Path, url: str, nam
     assert CANARY not in repr(target)
 
 
+def test_databases_of_one_name_behind_several_sockets_are_called_by_these_too(tmp_path: Path) -> None:
+    alike = (
+        "postgresql:///x?host=/run/a",
+        "postgresql:///x?host=/run/b",
+        "postgresql:///x?host=/run/b&port=5433",
+        "postgresql:///x?port=5434",
+        "service=s dbname=x",
+    )
+
+    *found, other = listed(tmp_path, urls(*alike, "postgresql:///y?host=/run/b"))
+
+    assert [target.member for target in found] == ["/run/a/x", "/run/b/x", "/run/b:5433/x", ":5434/x", "s/x"]
+    assert other.name == "order@y"
+
+
 def test_a_url_of_a_fleet_comes_from_elsewhere_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHARD", "postgresql://u@db7/order")
     (tmp_path / "shard").write_text("postgresql://u@db8/order\n")
@@ -138,6 +153,7 @@ def test_a_url_for_one_run_leaves_the_schemas(tmp_path: Path) -> None:
         ('targets = { command = "true" }', "no target of 'order' is listed"),
         ('targets = { command = "false" }', "exit code 1"),
         (urls("postgresql://u@a/x", "postgresql://v@a/x"), "two targets are order@a/x"),
+        (urls("postgresql://u@/x?host=/run/a", "postgresql:///x?host=/run/a&port=5432"), "two targets are order@/run/a/x"),
         ('targets = { schemas = ["red", "red"] }', "two targets are order@red"),
         ('targets = { schemas = { command = "echo Red" } }', "'Red', a target of 'order', can't be a schema"),
         (urls(f"postgresql://u:{CANARY}%zz@a/x"), "target 1 of 'order' is not a PostgreSQL URL"),

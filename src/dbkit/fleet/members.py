@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ def _every(target: Target) -> list[Target]:
     if fleet.targets.schemas:
         result = [_of_schema(target, schema) for schema in _schemas(target, fleet.targets.schemas)]
     else:
-        result = [_of_url(target, number, url) for number, url in enumerate(_urls(target, fleet.targets), 1)]
+        result = _of_urls(target, _urls(target, fleet.targets))
     if not result:
         raise ConfigurationError(f"no target of {target.service!r} is listed for environment {target.environment!r}")
     seen: set[str] = set()
@@ -82,12 +83,18 @@ def _of_schema(target: Target, schema: str) -> Target:
     return replace(target, project=replace(project, manifest=manifest), service=f"{target.service}@{schema}", member=schema)
 
 
-def _of_url(target: Target, number: int, url: str) -> Target:
-    return replace(target, url=url, migrate_url=None, member=_name(url, f"target {number} of {target.service!r}"))
+def _of_urls(target: Target, urls: list[str]) -> list[Target]:
+    """Return the databases, each by its short name, or by the whole one where another has the same."""
+    names = [_names(url, f"target {number} of {target.service!r}") for number, url in enumerate(urls, 1)]
+    often = Counter(short for short, _ in names)
+    return [
+        replace(target, url=url, migrate_url=None, member=short if often[short] == 1 else whole)
+        for url, (short, whole) in zip(urls, names, strict=True)
+    ]
 
 
-def _name(url: str, which: str) -> str:
-    """Return host and database, or the database alone where the host is a socket: never a secret."""
+def _names(url: str, which: str) -> tuple[str, str]:
+    """Return host (or libpq's service) and database twice, at first without the host where that is a socket: never a secret."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
@@ -95,12 +102,11 @@ def _name(url: str, which: str) -> str:
         given = conninfo_to_dict(url)
     except ProgrammingError:  # whose text may hold a piece of the password
         raise ConfigurationError(f"{which} is not a PostgreSQL URL: {mask(url)}", hint="postgresql://user@host:5432/database") from None
-    host, port, database = (str(given.get(key) or "") for key in ("host", "port", "dbname"))
-    if host.startswith("/"):
-        host = ""
-    if host and set(port.split(",")) - {"", "5432"}:
-        host = f"{host}:{port}"
-    return "/".join(filter(None, (host, database))) or str(given.get("service") or "default")
+    host, port, database, service = (str(given.get(key) or "") for key in ("host", "port", "dbname", "service"))
+    place = f"{host}:{port}" if set(port.split(",")) - {"", "5432"} else host
+    is_socket = not host or host.startswith("/")
+    short, whole = ("/".join(filter(None, (where, database))) for where in ("" if is_socket else place, place or service))
+    return short or service or "default", whole or "default"
 
 
 def _urls(target: Target, listed: Targets) -> list[str]:
