@@ -173,6 +173,32 @@ def test_a_template_that_would_render_to_two_texts_is_refused(folder: Path, expr
     assert error.where == f"{path}:2"
 
 
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("{{ schema.upper }}", "a function is no text: call it: ()"),
+        ("{{ roles }}", "a dict is no text: write it with |jsonb or |join"),
+        ("{{ ['a', 'b'] }}", "a list is no text"),
+        ("{{ roles|map('upper') }}", "a generator is no text"),
+        ("{% macro m() %}{% endmacro %}{{ m }}", "a function is no text"),
+    ],
+)
+def test_an_object_that_has_no_text_of_its_own_is_refused(folder: Path, expression: str, said: str) -> None:
+    put(folder, "inner.sql.j2", f"SELECT 1;\nSELECT {expression};\n")
+    path = put(folder, "a.sql.j2", "SELECT 2;\n{% include 'inner.sql.j2' %}\n")
+
+    error = refusal(path)
+
+    assert said in error.message
+    assert error.where == f"{folder}/inner.sql.j2:2"
+
+
+def test_texts_numbers_and_truths_are_printed(folder: Path) -> None:
+    path = put(folder, "a.sql.j2", "{{ schema.upper() }} {{ 1 }} {{ 1.5 }} {{ true }} {{ none }} {{ schema|ident }}\n")
+
+    assert rendered(path) == "SHOP 1 1.5 True None shop\n"
+
+
 def test_a_template_without_a_tag_is_taken_as_it_is(folder: Path) -> None:
     text = "SELECT '{a}', 1 % 2, '#{', '}}'::text; -- %}\n"
 

@@ -191,6 +191,7 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
         undefined=jinja2.StrictUndefined,
         extensions=[Marks] if marked else [],
         bytecode_cache=None if marked else _bytecode_cache(),  # its key is the source alone
+        finalize=_printable,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -199,6 +200,16 @@ def _environment(includes: tuple[Path, ...], *, marked: bool) -> Environment:
     environment.filters |= {"ident": identifier, "literal": literal, "jsonb": jsonb, "random": _no_chance}
     environment.globals["lipsum"] = _no_chance
     return environment
+
+
+def _printable(value: object) -> object:
+    """Let through what has one text; that of any other object may be its address in memory, or in no order."""
+    from jinja2 import Undefined
+
+    if value is None or isinstance(value, str | int | float | Undefined):  # the last one says itself what is undefined
+        return value
+    what, how = ("a function", "call it: ()") if callable(value) else (f"a {type(value).__name__}", "write it with |jsonb or |join")
+    raise TypeError(f"{what} is no text: {how}")
 
 
 def _no_chance(*_: object, **__: object) -> NoReturn:
@@ -211,7 +222,7 @@ def _bytecode_cache() -> FileSystemBytecodeCache | None:
     import jinja2
 
     try:
-        return jinja2.FileSystemBytecodeCache()
+        return jinja2.FileSystemBytecodeCache(pattern="__dbkit_%s.cache")  # what other settings compiled would be taken for ours
     except (RuntimeError, OSError):
         return None  # no folder there that only this user can write
 
