@@ -19,7 +19,7 @@ def release(sources: Sources, to: str | None) -> str:
     """Return a hash of what a run is about: a target that is done is done with these files, up to there."""
     digest = hashlib.sha256(repr(to).encode())
     for script in (*(m.script for m in sources.migrations), *(r.script for r in sources.routines)):
-        digest.update(hashlib.sha256(script.text.encode()).digest())
+        digest.update(script.digest.encode())
     return digest.hexdigest()
 
 
