@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
 from dbkit.errors import ConfigurationError, DbkitError
+from dbkit.postgres.lock import CLUSTER, SPACE
 from dbkit.source.checksum import text_hash
 from dbkit.source.script import LARGE
-from scratch import Scratch, process_environment
+from scratch import PATIENCE, Scratch, process_environment, until
 
 TABLE = "CREATE TABLE main.t (id bigint CONSTRAINT t_pkey PRIMARY KEY, note text);\n"
 ROWS = 1000  # an INSERT
@@ -174,6 +176,27 @@ def test_a_large_rollback_comes_from_the_file_whose_hash_must_match(scratch: Scr
     scratch.migration("0001_a", TABLE, "".join(inserts(LARGE)) + "DROP TABLE main.t;")
     scratch.rollback()
     assert scratch.tables() == set()
+
+
+@pytest.mark.parametrize("size", [0, LARGE])
+def test_a_rollback_that_changes_roles_waits_for_whoever_else_does(scratch: Scratch, size: int) -> None:
+    assert scratch.pool
+    scratch.value("ALTER ROLE scratch_main_owner CREATEROLE")
+    try:
+        rows = "".join(inserts(size))
+        scratch.migration("0001_a", f"-- allow: roles\n{TABLE}CREATE ROLE scratch_passer;", f"{rows}DROP ROLE scratch_passer;")
+        scratch.migrate()
+        with psycopg.connect(scratch.pool.server.conninfo("postgres"), autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(%s, %s)", [SPACE, CLUSTER])
+            child = scratch.start("rollback", "main")
+            waiting = f"SELECT count(*) FROM pg_locks WHERE (classid, objid) = ({SPACE}, {CLUSTER}) AND NOT granted"
+            until(lambda: child.poll() is not None or scratch.value(waiting))
+            assert (child.poll(), scratch.value("SELECT count(*) FROM pg_roles WHERE rolname = 'scratch_passer'")) == (None, 1)
+        assert child.wait(PATIENCE) == 0
+        assert scratch.value("SELECT count(*) FROM pg_roles WHERE rolname = 'scratch_passer'") == 0
+    finally:
+        scratch.value("DROP ROLE IF EXISTS scratch_passer")
+        scratch.value("ALTER ROLE scratch_main_owner NOCREATEROLE")
 
 
 @pytest.mark.parametrize("header", ["-- transactional: false", "-- backfill: key=id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -180,7 +180,7 @@ class Reversal:
         work = self.work
         try:
             parsed = statements.parse_known(statements.strip_restrict(self.undo.text or ""))
-            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, parsed)) else nullcontext():
+            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, self._statements(parsed))) else nullcontext():
                 seconds = self._in_transaction(parsed) if self.undo.is_transactional else self._step_by_step(parsed)
         except DbkitError as exc:
             if record_end(work, self.undo.id, "failed", exc, "down"):
@@ -195,6 +195,10 @@ class Reversal:
             ) from exc
         work.tell("rolled back", self.undo.id, seconds=seconds or 0.0)
 
+    def _statements(self, parsed: list[statements.Statement]) -> Iterable[statements.Statement]:
+        """Return the statements of the text, or read them from the file of a large one."""
+        return statements.in_blocks(self.undo.large.blocks()) if self.undo.large else parsed
+
     def _in_transaction(self, parsed: list[statements.Statement] | None) -> float | None:
         """Run the text and the marks in one transaction; None where the text has been run, for the marks alone."""
         watcher, service = self.work.watcher, self.work.database.service
@@ -207,9 +211,7 @@ class Reversal:
 
         def before() -> None:
             if parsed is not None:
-                large = self.undo.large
-                found = statements.in_blocks(large.blocks()) if large else parsed
-                way.gone[:] = obstacles.clear(self.work.connection, found, f"the rollback of {self.undo.id}")
+                way.gone[:] = obstacles.clear(self.work.connection, self._statements(parsed), f"the rollback of {self.undo.id}")
 
         return self.work.persist(
             f"rollback of {self.undo.id}",
