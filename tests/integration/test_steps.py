@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -231,6 +232,85 @@ def test_a_drop_of_a_quoted_name_that_did_not_happen_is_run_again(table: Scratch
     table.migrate()
 
     assert table.value("SELECT count(*) FROM pg_class WHERE relname = 'Mixed.idx'") == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        ("INDEX CONCURRENTLY main.a_i_idx", {"b_i_idx_ccnew"}),
+        ('INDEX CONCURRENTLY main."A i"', {"b_i_idx_ccnew"}),
+        ("TABLE CONCURRENTLY main.a", {"b_i_idx_ccnew"}),
+        ("SCHEMA CONCURRENTLY main", set()),
+    ],
+)
+def test_copies_that_an_ended_reindex_left_are_dropped_and_it_is_run_again(table: Scratch, what: str, left: set[str]) -> None:
+    table.value('CREATE INDEX a_i_idx ON main.a (i); CREATE INDEX "A i" ON main.a (i)')
+    table.value("CREATE TABLE main.b (i integer); ALTER TABLE main.b OWNER TO scratch_main_owner")
+    for name, on in (("a_i_idx_ccnew", "a"), ("A i_ccold2", "a"), ("a_half", "a"), ("b_i_idx_ccnew", "b")):
+        table.value(f'CREATE INDEX "{name}" ON main.{on} (i)')
+        table.value(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'main.\"{name}\"'::regclass")
+    files = "SELECT string_agg(relfilenode::text, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('a_i_idx', 'A i')"
+    before = table.value(files)
+    intend(table, f"REINDEX {what}")
+    events: list[Event] = []
+
+    table.migrate(events=events)
+
+    invalid = table.column("SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE NOT i.indisvalid")
+    assert set(invalid) == {"a_half"} | left  # that one is nobody's copy
+    note = next(event.text for event in events if event.kind == "settled")
+    assert "main.a_i_idx_ccnew" in note
+    assert note.endswith("dropped; it is run again")
+    assert table.value(files) != before
+    assert table.states()["0002_i"] == "applied"
+
+
+OF_THE_CLUSTER = {
+    "database": ('CREATE DATABASE "Settled"', 'DROP DATABASE "Settled"', "SELECT count(*) FROM pg_database WHERE datname = 'Settled'"),
+    "tablespace": (
+        "CREATE TABLESPACE \"Settled\" LOCATION ''",
+        'DROP TABLESPACE "Settled"',
+        "SELECT count(*) FROM pg_tablespace WHERE spcname = 'Settled'",
+    ),
+    "subscription": (
+        "CREATE SUBSCRIPTION \"Settled\" CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+        'DROP SUBSCRIPTION "Settled"',
+        "SELECT count(*) FROM pg_subscription WHERE subname = 'Settled'",
+    ),
+}
+
+
+@pytest.fixture
+def powerful(table: Scratch) -> Iterator[Scratch]:
+    """The service's owner may make databases, tablespaces and subscriptions."""
+    table.value("ALTER ROLE scratch_main_owner SUPERUSER; ALTER ROLE scratch_main_migrator SET allow_in_place_tablespaces = on")
+    yield table
+    table.value("ALTER ROLE scratch_main_owner NOSUPERUSER; ALTER ROLE scratch_main_migrator RESET allow_in_place_tablespaces")
+    for _, drop, there in OF_THE_CLUSTER.values():
+        if table.value(there):
+            table.value(drop)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("makes", [True, False])
+@pytest.mark.parametrize("kind", OF_THE_CLUSTER)
+def test_what_is_made_or_ended_in_the_cluster_is_looked_for(powerful: Scratch, kind: str, *, makes: bool, finished: bool) -> None:
+    """What a run that died has finished is not run again, which would fail; what it has not, is."""
+    create, drop, there = OF_THE_CLUSTER[kind]
+    with powerful.connect() as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        if makes == finished:
+            connection.execute(create.encode())
+    intend(powerful, create if makes else drop)
+    events: list[Event] = []
+
+    powerful.migrate(events=events)
+
+    assert powerful.value(there) == makes
+    note = next(event.text for event in events if event.kind == "settled")
+    assert note.endswith("it is there" if makes == finished else "it is not there")
+    assert powerful.states()["0002_i"] == "applied"
+    assert journal_of(powerful, "0002_i")[-2:] == [("done", 1), ("applied", 1)]
 
 
 def test_what_the_catalog_cant_tell_is_asked(table: Scratch) -> None:
