@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +174,81 @@ def test_what_is_written_while_a_person_is_erased_is_not_half_theirs(pg_service:
     eraser.join(30)
     assert MARK not in dump(database)
     assert rows(observer, "SELECT count(*) FROM ops.privacy_keys") == [(0,)]
+
+
+@dataclass(frozen=True)
+class Race:
+    """A service's story, the row that a call locks first, and the call, which locks what hangs on it."""
+
+    story: str
+    first: str
+    call: str
+
+
+RACES = {
+    "order": Race(
+        ORDERS,
+        "SELECT orders.lock_order(user_id, id) FROM orders.orders WHERE state = 'pending'",
+        "SELECT orders.confirm_order(user_id, id) FROM orders.orders WHERE state = 'pending'",
+    ),
+    "order's parcel": Race(
+        ORDERS,
+        "SELECT orders.lock_order(user_id, id) FROM orders.orders WHERE state = 'confirmed'",
+        f"SELECT orders.record_parcel(user_id, id, 1, 'post', '{MARK}2') FROM orders.orders WHERE state = 'confirmed'",
+    ),
+    "payment": Race(
+        PAYMENT,
+        "SELECT payment.lock_payment(user_id, id) FROM payment.payments",
+        f"SELECT payment.resolve_dispute({USER}, id, 'lost') FROM payment.payment_disputes",
+    ),
+    "payment's event": Race(
+        PAYMENT.replace("'ch_1', 4000", "'ch_1', 5001"),
+        "SELECT FROM payment.provider_events FOR UPDATE",
+        "SELECT payment.process_provider_events()",
+    ),
+    "inventory": Race(
+        INVENTORY,
+        "SELECT inventory.lock_reservation(order_id) FROM inventory.inventory_reservations",
+        f"SELECT inventory.confirm_reservation('{ORDER}')",
+    ),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_a_person_is_erased_in_the_order_in_which_calls_lock(pg_service: Callable[[str], ServiceDatabase], race: str) -> None:
+    """A call that has its first row finds the others unlocked, however many tables the person is in; then the person goes."""
+    case = RACES[race]
+    database = pg_service(race.partition("'")[0])
+    owner, writer, observer = database.connect("owner"), database.connect("owner"), database.connect(None)
+    for statement in case.story.split(";\n"):
+        if statement.strip():
+            owner.execute(statement.encode())
+    eraser = ThreadPoolExecutor(1)
+    with writer.transaction():
+        writer.execute(case.first.encode())
+        erased = eraser.submit(owner.execute, "SELECT ops.erase_personal_data(%s)", [str(USER)])
+        while not rows(observer, "SELECT cardinality(pg_blocking_pids(%s)) > 0", owner.info.backend_pid)[0][0]:
+            assert not erased.done()
+        writer.execute(case.call.encode())
+    erased.result(30)
+    assert {row[0] for row in rows(owner, "SELECT finding FROM ops.residual_scan(%s, %s)", str(USER), [MARK])} == {"not reached"}
+
+
+def test_a_persons_rows_are_locked_by_key(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """Whoever waits for the first holds none of the others, in whatever order they were written."""
+    database = pg_service("inventory")
+    owner, writer, observer = database.connect("owner"), database.connect("owner"), database.connect(None)
+    first, last = ORDER, ORDER.replace("deadbeef", "feedbeef")
+    story = INVENTORY.replace(ORDER, last) + INVENTORY.splitlines()[-1].replace('"quantity": 4', '"quantity": 1')
+    for statement in story.split(";\n"):
+        owner.execute(statement.encode())
+    lock = "SELECT FROM inventory.inventory_reservations WHERE order_id = %s FOR UPDATE"
+    with ThreadPoolExecutor(1) as pool, writer.transaction():
+        writer.execute(lock, [first])
+        erased = pool.submit(owner.execute, "SELECT ops.erase_personal_data(%s)", [str(USER)])
+        while not rows(observer, "SELECT cardinality(pg_blocking_pids(%s)) > 0", owner.info.backend_pid)[0][0]:
+            assert not erased.done()
+        writer.execute(f"{lock} NOWAIT", [last])
 
 
 def test_export_and_erasure_agree_on_the_mapped_columns(pg_service: Callable[[str], ServiceDatabase]) -> None:
