@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import psycopg
 
     from dbkit.testing.plugin import ServiceDatabase
 
@@ -249,6 +248,60 @@ def test_a_persons_rows_are_locked_by_key(pg_service: Callable[[str], ServiceDat
         while not rows(observer, "SELECT cardinality(pg_blocking_pids(%s)) > 0", owner.info.backend_pid)[0][0]:
             assert not erased.done()
         writer.execute(f"{lock} NOWAIT", [last])
+
+
+def test_what_was_asked_for_an_erased_person_is_answered_all_the_same(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """The provider echoes the user it was sent: the money counts, and nobody learns of the person anew."""
+    database = pg_service("payment")
+    owner, app = database.connect("owner"), database.connect("app")
+    for statement in PAYMENT.replace("'ch_1', 4000", "'ch_1', 1000").split(";\n"):
+        if statement.strip():
+            owner.execute(statement.encode())
+    payment, request = rows(
+        app,
+        "SELECT payment_id, request_id FROM payment.refund_payment(%s, 'late', (SELECT id FROM payment.payments), 'goodwill', 500)",
+        USER,
+    )[0]
+    owner.execute("SELECT ops.erase_personal_data(%s)", [str(USER)])
+
+    with pytest.raises(psycopg.Error) as refusal:
+        app.execute("SELECT payment.record_provider_result(%s, 'late', TRUE, 're_2')", [USER])
+    assert refusal.value.sqlstate == "SH109"
+    assert "record_provider_event()" in str(refusal.value.diag.message_hint)
+    tell = """
+    SELECT state, payment_id
+    FROM payment.record_provider_event(%s, 'testpay', %s, %s, now(), %s, %s, %s, %s, %s, p_dispute_reason => %s)
+    """
+    for number, event in enumerate(
+        [
+            ("refund.succeeded", request, "re_2", None, None, None, None),
+            ("dispute.opened", None, "dp_2", "ch_1", 700, "USD", "fraudulent"),
+            ("dispute.won", None, "dp_2", None, None, None, None),
+            ("dispute.lost", None, "dp_1", None, None, None, None),
+        ]
+    ):
+        assert rows(app, tell, USER, f"evt_late_{number}", *event) == [("applied", payment)]
+    amounts = "SELECT refunded_amount, refund_pending_amount, dispute_open_amount, dispute_lost_amount FROM payment.payments"
+    assert rows(app, amounts) == [(1500, 0, 0, 1000)]
+    assert {row[0] for row in rows(owner, "SELECT finding FROM ops.residual_scan(%s, %s)", str(USER), [MARK])} == {"not reached"}
+
+
+def test_an_event_that_waits_for_an_erasing_is_applied(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """It found its payment while that was the person's; the provider gets no error, and the user it named is not kept."""
+    database = pg_service("payment")
+    owner, app, observer = database.connect("owner"), database.connect("app"), database.connect(None)
+    for statement in PAYMENT.split(";\n"):
+        if statement.strip():
+            owner.execute(statement.encode())
+    won = "SELECT state FROM payment.record_provider_event(%s, 'testpay', 'evt_2', 'dispute.won', now(), NULL, 'dp_1')"
+    with ThreadPoolExecutor(1) as pool:
+        with owner.transaction():
+            owner.execute("SELECT ops.erase_personal_data(%s)", [str(USER)])
+            told = pool.submit(rows, app, won, USER)
+            while not rows(observer, "SELECT cardinality(pg_blocking_pids(%s)) > 0", app.info.backend_pid)[0][0]:
+                assert not told.done()
+        assert told.result() == [("applied",)]
+    assert {row[0] for row in rows(owner, "SELECT finding FROM ops.residual_scan(%s, %s)", str(USER), [MARK])} == {"not reached"}
 
 
 def test_export_and_erasure_agree_on_the_mapped_columns(pg_service: Callable[[str], ServiceDatabase]) -> None:
