@@ -313,7 +313,7 @@ SELECT a.state FROM payment.resolve_dispute(
 SELECT a.dispute_state FROM payment.add_dispute_evidence(
     900901,
     (SELECT d.id FROM payment.payment_disputes AS d WHERE d.provider_reference = 'dp_1'), 'e1',
-    'receipt', 's3://evidence/1', sha256('1')
+    'receipt', 's3://evidence/1', sha256('1'), TRUE
 ) AS a
 WHERE NOT a.is_replay;
 
@@ -431,4 +431,52 @@ SELECT a.state FROM payment.resolve_dispute(
     900901,
     (SELECT d.id FROM payment.payment_disputes AS d WHERE d.provider_reference = 'dp_1'),
     'drawn'
+) AS a;
+
+-- test: another dispute under the same reference is refused as such where nothing is left either
+-- raises: SH123
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.state FROM payment.open_dispute(
+    900901, (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'dp_1', 5000,
+    'fraudulent'
+) AS a;
+SELECT a.state FROM payment.open_dispute(
+    900901, (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'dp_1', 4000,
+    'fraudulent'
+) AS a;
+
+-- test: a document that was not the last is not so by its key again
+-- raises: SH103
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.state FROM payment.open_dispute(
+    900901, (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'dp_1', 4000,
+    'fraudulent'
+) AS a;
+SELECT a.dispute_state FROM payment.add_dispute_evidence(
+    900901,
+    (SELECT d.id FROM payment.payment_disputes AS d WHERE d.provider_reference = 'dp_1'), 'e1',
+    'receipt', 's3://evidence/1', sha256('1'), FALSE
+) AS a;
+SELECT a.dispute_state FROM payment.add_dispute_evidence(
+    900901,
+    (SELECT d.id FROM payment.payment_disputes AS d WHERE d.provider_reference = 'dp_1'), 'e1',
+    'receipt', 's3://evidence/1', sha256('1'), TRUE
 ) AS a;

@@ -431,3 +431,23 @@ CROSS JOIN LATERAL payment.record_provider_event(
     900901, 'testpay', 'evt_1', 'capture.succeeded', now(), r.id, 'cp_1'
 ) AS e
 WHERE r.key = 'cap' AND e.state <> 'conflict';
+
+-- test: an event about a dispute of another amount is for people to look at, whatever is left
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.state FROM payment.open_dispute(
+    900901, (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'dp_1', 5000,
+    'fraudulent'
+) AS a;
+SELECT e.state FROM payment.record_provider_event(
+    900901, 'testpay', 'evt_1', 'dispute.opened', now(), NULL, 'dp_1', 'ch_1', 4000, 'USD',
+    p_dispute_reason => 'fraudulent'
+) AS e
+WHERE e.state <> 'conflict';

@@ -308,3 +308,52 @@ SELECT a.state FROM payment.record_provider_result(
     900901, 'auth', FALSE, p_failure_category => 'insufficient_funds', p_is_retriable => FALSE
 ) AS a
 WHERE a.is_retriable;
+
+-- test: another granted amount is another answer
+-- raises: SH110
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1', 5000) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1', 4000) AS a;
+
+-- test: all of it is another answer than a part
+-- raises: SH110
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1', 4000) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+
+-- test: the same amount again is the same answer, said or left out where it is all
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1', 4000) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1', 4000) AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap', 4000) AS a
+WHERE a.action <> 'done';
+
+-- test: another captured amount is another answer
+-- raises: SH110
+-- as: app
+SELECT a.action FROM payment.process_payment_authorization(
+    900901, 'auth', '00000000-0000-7000-8000-000000900901',
+    payment.add_payment_method(900901, 'testpay', 'tok_tested_one', 'card'), 5000, 'USD'
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'auth', TRUE, 'ch_1') AS a;
+SELECT a.action FROM payment.capture_payment(
+    900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
+) AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap', 4000) AS a;
