@@ -318,7 +318,7 @@ SELECT a.dispute_state FROM payment.add_dispute_evidence(
 WHERE NOT a.is_replay;
 
 -- test: a document's text has no place in evidence
--- raises: 23514
+-- raises: SH481
 -- as: app
 SELECT a.action FROM payment.process_payment_authorization(
     900901, 'auth', '00000000-0000-7000-8000-000000900901',

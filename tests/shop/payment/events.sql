@@ -136,9 +136,17 @@ SELECT a.action FROM payment.capture_payment(
     900901, 'cap', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901)
 ) AS a;
 SELECT a.state FROM payment.record_provider_result(900901, 'cap', TRUE, 'cp_cap') AS a;
+SELECT a.action FROM payment.refund_payment(
+    900901, 're', (SELECT p.id FROM payment.payments AS p WHERE p.user_id = 900901), 'other', 9
+) AS a;
+SELECT e.state FROM payment.record_provider_event(
+    NULL, 'testpay', 'evt_3', 'refund.succeeded', now(),
+    (SELECT r.id FROM payment.payment_requests AS r WHERE r.key = 're'), repeat('r', 256)
+) AS e;
 SELECT e.state FROM payment.process_provider_events(10000) AS e;
 SELECT e.event_id, e.state FROM payment.provider_events AS e
-WHERE (e.event_id, e.state) NOT IN (('evt_1', 'conflict'), ('evt_2', 'applied'));
+WHERE (e.event_id, e.state)
+    NOT IN (('evt_1', 'conflict'), ('evt_2', 'applied'), ('evt_3', 'conflict'));
 SELECT p.dispute_open_amount FROM payment.payments AS p
 WHERE p.user_id = 900901 AND p.dispute_open_amount IS DISTINCT FROM 4000;
 
@@ -338,7 +346,7 @@ SELECT e.event_id, e.state FROM payment.provider_events AS e
 WHERE e.event_id = 'evt_1' AND e.state <> 'waiting';
 
 -- test: an event of an unknown kind is refused at the door
--- raises: 23514
+-- raises: SH481
 -- as: app
 SELECT a.state FROM payment.record_provider_event(
     900901, 'testpay', 'evt_1', 'capture.maybe', now(), p_provider_reference => 'ch_1'
