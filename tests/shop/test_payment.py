@@ -16,9 +16,11 @@ from payment_shop import (
     DEADLOCKS,
     DISPUTE,
     EVENT,
+    EVIDENCE,
     FAILURE,
     ORDER,
     REFUND,
+    RESOLVE,
     RESULT,
     SETTLE,
     USER,
@@ -257,3 +259,53 @@ def test_a_method_is_not_removed_under_a_payment(shop: Shop) -> None:
             while shop.owner.execute(BLOCKED, [other.info.backend_pid]).fetchone() != (True,):
                 assert not removal.done()
         assert removal.result().fetchone() == (True,)
+
+
+def test_a_dispute_is_decided_behind_whoever_has_its_payment(shop: Shop) -> None:
+    """Who has the payment gets the dispute too: a decision that waits for the payment holds nothing."""
+    payment = shop.captured(1000)
+    dispute = shop.ask(DISPUTE, USER, payment, "dp", 400)["dispute_id"]
+    other = shop.db.connect("app")
+    with ThreadPoolExecutor(1) as pool:
+        with shop.app.transaction():
+            shop.ask(REFUND, USER, "re", payment, 100)
+            decision = pool.submit(other.execute, RESOLVE, [USER, dispute, "lost"])
+            while shop.owner.execute(BLOCKED, [other.info.backend_pid]).fetchone() != (True,):
+                assert not decision.done()
+            shop.ask(EVIDENCE, USER, dispute)
+        assert decision.result().fetchone() == (dispute, "lost", False)
+
+
+def test_waiting_events_are_worked_off_by_one_caller_at_a_time(shop: Shop) -> None:
+    """Two would hold customers' accounts in the order of their events, and wait for each other: the second has nothing to do."""
+    refunds = []
+    for n, user in enumerate([1, 2, 2, 1]):
+        payment = shop.captured(100, user)
+        shop.ask(EVENT, None, f"evt-{n}", "refund.succeeded", f"rf-{n}", None)
+        shop.ask(REFUND, user, f"re-{n}", payment, 10)
+        refunds.append((f"rf-{n}", f"re-{n}"))
+    for pair in refunds:
+        shop.owner.execute("UPDATE payment.payment_requests SET provider_reference = %s WHERE key = %s", pair)
+    process = "SELECT payment_id FROM payment.process_provider_events(2)"
+    other = shop.db.connect("app")
+    other.execute("SET lock_timeout = '2s'")
+    with shop.app.transaction():
+        assert len(shop.app.execute(process).fetchall()) == 2
+        assert other.execute(process).fetchall() == []
+    assert len(other.execute(process).fetchall()) == 2
+
+
+@pytest.mark.parametrize("first", ["capture", "dispute"])
+def test_calls_of_two_customers_wait_for_no_account(shop: Shop, first: str) -> None:
+    """Nor where they are the first of their kind: our own accounts are there before."""
+    make = shop.authorized if first == "capture" else shop.captured
+    payments = {user: make(1000, user) for user in (1, 2)}
+    other = shop.db.connect("app")
+    other.execute("SET lock_timeout = '2s'")
+    with shop.app.transaction():
+        for user, connection in ((1, shop.app), (2, other)):
+            if first == "capture":
+                connection.execute(CAPTURE, [user, "cap", payments[user], None])
+                connection.execute(RESULT, [user, "cap", f"cp-{user}"])
+            else:
+                connection.execute(DISPUTE, [user, payments[user], f"dp-{user}", 100])
