@@ -17,6 +17,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).parents[2]
+
 
 class Database(Protocol):
     """A fresh, migrated database of a service."""
@@ -630,6 +632,41 @@ def test_old_rows_go_batch_by_batch(owner: psycopg.Connection) -> None:
     assert [row[0] for row in rows(owner, "SELECT id FROM product.logs ORDER BY 1")] == [1, 2, 3, 4]
 
 
+def test_old_rows_go_by_the_time_in_their_ids(owner: psycopg.Connection) -> None:
+    """An id of another version tells no time: its row stays."""
+    random = "00000000-0000-4000-8000-000000000000"
+    owner.execute(
+        """
+        CREATE TABLE product.logs (id uuid PRIMARY KEY, days integer NOT NULL);
+        INSERT INTO product.logs SELECT ops.id_floor(now() - make_interval(days => n)), n
+        FROM generate_series(1, 10) AS n;
+        """
+    )
+    owner.execute("INSERT INTO product.logs VALUES (%s, 0)", [random])
+    call = """SELECT rows_deleted, is_finished FROM ops.cleanup_old_data('{"table": "product.logs", "column": "id", "keep": "5.5 days"}')"""
+    assert rows(owner, call) == [(5, True)]
+    assert [row[0] for row in rows(owner, "SELECT days FROM product.logs ORDER BY 1")] == [0, 1, 2, 3, 4, 5]
+
+
+def test_ops_cleans_up_what_is_granted_to_it_and_nothing_else(pg_service: Callable[[str], Database]) -> None:
+    """As the role that logs in: the manual's example runs, and without DELETE nothing goes."""
+    database = pg_service("order")
+    owner, ops = database.connect("owner"), database.connect("ops")
+    owner.execute(
+        "INSERT INTO orders.idempotency_keys (user_id, scope, key, request_hash, claim_token, claimed_at, expires_at)"
+        " SELECT 7, 'create_order', n, sha256('body'), gen_random_uuid(), now(), now() - make_interval(days => n)"
+        " FROM generate_series(5, 9) AS n"
+    )
+    call = "SELECT rows_deleted, is_finished FROM ops.cleanup_old_data(%s)"
+    example = '{"table": "orders.idempotency_keys", "column": "expires_at", "keep": "7 days"}'
+    assert example in (ROOT / "docs/shop/ops.md").read_text("utf-8")
+    assert rows(ops, call, example) == [(3, True)]
+    for table in ("orders.order_notes", "ops.erasures"):
+        column = "erased_at" if table == "ops.erasures" else "created_at"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            rows(ops, call, f'{{"table": "{table}", "column": "{column}", "keep": "7 days"}}')
+
+
 def test_old_months_are_named_and_not_deleted(owner: psycopg.Connection) -> None:
     make_tables(owner)
     owner.execute("SELECT ops.create_partitions('product.trips')")
@@ -654,15 +691,23 @@ def test_old_months_are_named_and_not_deleted(owner: psycopg.Connection) -> None
 @pytest.mark.parametrize(
     "policy",
     [
+        '{"table": "one.two.three.four", "column": "at", "keep": "5 days"}',
+        '{"table": "elsewhere.product.logs", "column": "at", "keep": "5 days"}',
+        '{"table": "pro..duct", "column": "at", "keep": "5 days"}',
         '{"table": "product.nowhere", "column": "at", "keep": "5 days"}',
         '{"table": "product.logs", "column": "nothing", "keep": "5 days"}',
         '{"table": "product.logs", "column": "id", "keep": "5 days"}',
         '{"table": "product.logs", "column": "at", "keep": "1 minute"}',
         '{"table": "product.logs", "column": "at"}',
         '{"table": "product.logs", "column": "at", "keep": "5 days", "batch": 0}',
+        '{"table": "product.logs", "column": "at", "keep": "soon"}',
+        '{"table": "product.logs", "column": "at", "keep": "5 days", "batch": "many"}',
+        '{"table": "product.logs", "column": "at", "keep": "5 days", "batch": 3000000000}',
+        '{"table": "product.logs", "column": "at", "keep": "900000000 years"}',
+        None,
     ],
 )
-def test_a_retention_policy_that_does_not_fit_is_refused(owner: psycopg.Connection, policy: str) -> None:
+def test_a_retention_policy_that_does_not_fit_is_refused(owner: psycopg.Connection, policy: str | None) -> None:
     owner.execute("CREATE TABLE product.logs (id integer PRIMARY KEY, at timestamptz NOT NULL)")
     with pytest.raises(psycopg.Error) as refusal:
         owner.execute("SELECT ops.cleanup_old_data(%s)", [policy])
