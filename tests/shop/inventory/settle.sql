@@ -146,7 +146,7 @@ UNION ALL
 SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
 
 -- test: a batch of none is refused
--- raises: SH210
+-- raises: SH481
 SELECT inventory.cleanup_expired_reservations(0);
 
 -- test: confirming an order without a reservation is an error

@@ -67,7 +67,7 @@ SELECT r.total
 FROM inventory.receive_stock(900001, '00000000-0000-7000-8000-000000900a01', 7, 900009) AS r;
 
 -- test: a delivery of nothing is refused
--- raises: SH210
+-- raises: SH481
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -77,7 +77,7 @@ CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
 SELECT r.total FROM inventory.receive_stock(900001, '00000000-0000-7000-8000-000000900a01', 0) AS r;
 
 -- test: a delivery of less than nothing is refused
--- raises: SH210
+-- raises: SH481
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -86,6 +86,43 @@ FROM generate_series(900001, 900003) AS n
 CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
 SELECT r.total
 FROM inventory.receive_stock(900001, '00000000-0000-7000-8000-000000900a01', -1) AS r;
+
+-- test: a product has no more units on hand than its counters hold, however they come
+-- raises: SH210
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT r.total FROM inventory.receive_stock(900001, ops.new_id(), 999999999) AS r;
+SELECT r.total FROM inventory.receive_stock(900001, ops.new_id(), 1) AS r;
+
+-- test: a correction takes a product no further than a delivery does
+-- raises: SH210
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT r.total FROM inventory.receive_stock(900001, ops.new_id(), 999999999) AS r;
+SELECT r.total FROM inventory.adjust_stock(900001, ops.new_id(), 999999999, 'found') AS r;
+
+-- test: as many units as a product may have fit in one bucket
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT inventory.set_stock_buckets(900001, 64);
+SELECT r.total FROM inventory.receive_stock(900001, ops.new_id(), 999999999) AS r;
+SELECT inventory.set_stock_buckets(900001, 1);
+SELECT to_jsonb(i) FROM inventory.inventory AS i
+WHERE i.product_id = 900001 AND i.available <> 999999999
+UNION ALL
+SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
 
 -- test: a delivery that is defective throughout puts nothing on hand
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
@@ -170,7 +207,7 @@ SELECT r.total
 FROM inventory.adjust_stock(900001, '00000000-0000-7000-8000-000000900a01', -7, 'lost') AS r;
 
 -- test: a correction by nothing is refused
--- raises: SH210
+-- raises: SH481
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -188,7 +225,7 @@ SELECT r.total
 FROM inventory.adjust_stock(900009, '00000000-0000-7000-8000-000000900a01', 1, 'found') AS r;
 
 -- test: a correction has a reason that we know
--- raises: 23514
+-- raises: SH481
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
 INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
@@ -306,7 +343,7 @@ SELECT to_jsonb(f) FROM inventory.reconcile_inventory() AS f;
 SELECT w.finding FROM wrong AS w;
 
 -- test: rebalancing a batch of none is refused
--- raises: SH210
+-- raises: SH481
 SELECT inventory.rebalance_stock(0);
 
 -- test: counters below nothing are refused by the row itself
