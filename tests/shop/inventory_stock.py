@@ -66,6 +66,11 @@ class Stock:
         """Read what is available, reserved and on hand."""
         return one(self.owner.execute(FIGURES, [product]))
 
+    def buckets(self, product: int) -> list[int]:
+        """Read what is available in each bucket."""
+        rows = self.owner.execute("SELECT available FROM inventory.inventory WHERE product_id = %s ORDER BY bucket", [product])
+        return [available for (available,) in rows]
+
     def make_overdue(self, order: uuid.UUID) -> None:
         """Move the end of a reservation into the past."""
         self.owner.execute(

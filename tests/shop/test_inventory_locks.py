@@ -208,6 +208,50 @@ def test_fragments_of_which_one_is_locked_are_not_sold_out(stock: Stock) -> None
     assert stock.owner.execute(parts).fetchall() == [(0, 1), (1, 1), (2, 1), (3, 1)]
 
 
+def test_a_unit_on_its_way_back_into_an_empty_bucket_is_not_sold_out(stock: Stock) -> None:
+    """The second pass looks into what seems empty: whoever gives back has not committed yet."""
+    stock.add(1, 1, 2)
+    first, second = stock.clients(2)
+    order = uuid.uuid4()
+    assert reserve(first, 1, {1: 1}, order)["is_reserved"]
+    with ThreadPoolExecutor(1) as pool:
+        with first.transaction():
+            assert answer(first, RELEASE, order)["is_released"]
+            waiting = pool.submit(reserve, second, 2, {1: 1})
+            wait_until_blocked(stock.owner, second)
+        assert waiting.result()["is_reserved"]
+
+
+def test_units_on_their_way_into_an_empty_bucket_are_not_sold_out(stock: Stock) -> None:
+    """Nor those that levelling moves there: they leave one bucket and come to the other at its commit."""
+    stock.add(1, 4, 2)
+    keeper = stock.db.connect("ops")
+    (client,) = stock.clients(1)
+    stock.owner.execute("SELECT inventory.adjust_stock(1, ops.new_id(), -2, 'lost')")
+    assert stock.buckets(1) == [0, 2]
+    with ThreadPoolExecutor(1) as pool:
+        with keeper.transaction():
+            assert one(keeper.execute("SELECT inventory.rebalance_stock()")) == (1,)
+            waiting = pool.submit(reserve, client, 1, {1: 2})
+            wait_until_blocked(stock.owner, client)
+        assert waiting.result()["is_reserved"]
+
+
+def test_levelling_waits_for_resizing_before_it_takes_a_counter(stock: Stock) -> None:
+    """The buckets that it counts are those that it locks: none comes in between."""
+    stock.add(1, 4, 2)
+    keeper = stock.db.connect("ops")
+    stock.owner.execute("SELECT inventory.adjust_stock(1, ops.new_id(), -2, 'lost')")
+    with ThreadPoolExecutor(1) as pool:
+        with stock.owner.transaction():
+            stock.owner.execute("SELECT pg_advisory_xact_lock(inventory.product_lock_key(1))")
+            levelling = pool.submit(keeper.execute, "SELECT inventory.rebalance_stock()")
+            wait_until_blocked(stock.owner, keeper)
+            stock.owner.execute("SELECT FROM inventory.inventory WHERE product_id = 1 FOR UPDATE NOWAIT")
+        assert one(levelling.result()) == (1,)
+    assert stock.buckets(1) == [1, 1]
+
+
 def test_a_locked_bucket_does_not_hold_up_who_can_have_another(stock: Stock) -> None:
     """A pass that does not wait passes by what is in use."""
     stock.add(1, 4, 2)

@@ -42,6 +42,20 @@ SELECT i.* FROM inventory.inventory_reservation_items AS i
 WHERE i.order_id = '00000000-0000-7000-8000-000000900001'
     AND (i.product_id, i.quantity) <> (900001, 5);
 
+-- test: an inactive product is refused, however much of it there is
+INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
+VALUES ('tested', 'Tested', 3);
+INSERT INTO inventory.inventory_products (product_id, sku, name, category_id)
+SELECT n, 'tested-' || n, 'Tested', c.id
+FROM generate_series(900001, 900003) AS n
+CROSS JOIN inventory.inventory_categories AS c WHERE c.code = 'tested';
+SELECT total FROM inventory.receive_stock(900001, ops.new_id(), 10);
+UPDATE inventory.inventory_products SET is_active = FALSE WHERE product_id = 900001;
+SELECT r.* FROM inventory.reserve_inventory(
+    '00000000-0000-7000-8000-000000900001', 900001, '[{"product_id": 900001, "quantity": 1}]'
+) AS r
+WHERE r.is_reserved OR r.items #>> '{0,outcome}' <> 'inactive_product';
+
 -- test: one item short refuses all, with the reason for each, and changes nothing
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
