@@ -9,3 +9,11 @@ SELECT s.epoch, s.last_xid FROM audit.seals AS s ORDER BY s.epoch DESC, s.last_x
 SELECT s.root FROM audit.seals AS s
 WHERE s.month_start = date_trunc('month', now(), 'UTC') - interval '7 months' AND s.kind = 'batch'
 ORDER BY s.number;
+
+-- index: audit.retired_seal_number_key
+-- refuses
+INSERT INTO audit.retired (month_start, seal_number, change_count)
+SELECT '2001-01-01', max(r.seal_number), 1 FROM audit.retired AS r;
+
+-- index: ops.privacy_keys_subject_id_key
+SELECT k.subject_ref, k.key FROM ops.privacy_keys AS k WHERE k.subject_id = '4711';

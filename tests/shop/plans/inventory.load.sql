@@ -40,8 +40,7 @@ SELECT r.order_id, 1, 0, 1 FROM inventory.inventory_reservations AS r;
 
 INSERT INTO inventory.inventory_reservation_slots (user_id, product_id, slot, order_id)
 SELECT r.user_id, 1, row_number() OVER (PARTITION BY r.user_id), r.order_id
-FROM inventory.inventory_reservations AS r
-WHERE r.state = 'held';
+FROM inventory.inventory_reservations AS r;
 
 -- One alert of a hundred is open.
 INSERT INTO inventory.inventory_alerts

@@ -56,3 +56,17 @@ FROM inventory_alerts AS a
 WHERE a.product_id = 7
 ORDER BY a.created_at DESC
 LIMIT 20;
+
+-- index: inventory_categories_code_key
+-- refuses
+INSERT INTO inventory_categories (code, name, low_stock_threshold) VALUES ('category_7', 'Twin', 1);
+
+-- index: inventory_suppliers_code_key
+SELECT s.id
+FROM inventory_suppliers AS s
+WHERE s.code = 'supplier_7';
+
+-- index: inventory_products_sku_key
+SELECT p.product_id
+FROM inventory_products AS p
+WHERE p.sku = 'sku-7';

@@ -44,3 +44,12 @@ LIMIT 100
 UPDATE orders.outbox_deliveries AS d
 SET lease_token = gen_random_uuid(), worker = 'w', is_waiting = FALSE
 WHERE d.consumer = 't' AND d.partition_key = 'key 1' AND d.died_at IS NULL
+-- index: order_pending_slots_order_id_key
+DELETE FROM orders.order_pending_slots AS s
+WHERE s.order_id = '01900000-0000-7000-8000-000000004711'
+-- index: outbox_deliveries_partition_key_consumer_key_seq_key
+SELECT d.event_id
+FROM orders.outbox_deliveries AS d
+WHERE d.partition_key = 'key 7' AND d.consumer = 't'
+ORDER BY d.key_seq
+LIMIT 1

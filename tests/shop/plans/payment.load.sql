@@ -98,3 +98,17 @@ SELECT
     t.id, CASE line.side WHEN 1 THEN hot.ids[1 + t.id % 4] ELSE customers.first + t.id % 20000 END, 'USD', line.side * 5000,
     CASE line.side WHEN -1 THEN -5000 END, CASE line.side WHEN -1 THEN t.id / 20000 + 1 END, 1, t.xid
 FROM payment.ledger_transfers AS t, hot, customers, (VALUES (1), (-1)) AS line (side);
+
+INSERT INTO payment.ledger_balance_snapshots (account_id, epoch, xid, balance, entry_count)
+SELECT a.id, 1, n::text::xid8, n, n
+FROM payment.ledger_accounts AS a, generate_series(1, 5000) AS n
+WHERE a.kind = 'clearing';
+
+INSERT INTO payment.payment_dispute_evidence OVERRIDING SYSTEM VALUE
+SELECT e.* FROM generate_series(1, 100000) AS n, jsonb_populate_record(
+    NULL::payment.payment_dispute_evidence,
+    jsonb_build_object(
+        'id', n, 'dispute_id', pg_temp.id(n), 'key', 'plans-' || n, 'kind', 'receipt', 'is_last', FALSE,
+        'document_uri', 's3://plans/' || n, 'document_sha256', sha256('1'), 'created_at', now()
+    )
+) AS e;

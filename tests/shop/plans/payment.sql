@@ -95,3 +95,33 @@ ORDER BY e.account_entry DESC LIMIT 20;
 
 -- index: payment_analytics_day_provider_currency_key
 SELECT a.provider, a.currency, a.captured_amount FROM payment_analytics AS a WHERE a.day BETWEEN '2025-05-01' AND '2025-05-07';
+
+-- index: payment_methods_provider_token_key
+SELECT m.id, m.user_id FROM payment_methods AS m WHERE m.provider = 'testpay' AND m.token = 'tok_plans_4711';
+
+-- index: payments_currency_id_key
+-- when a currency goes
+SELECT FROM payments AS p WHERE p.currency = 'XAU' FOR KEY SHARE;
+
+-- index: payment_requests_user_id_key_key
+SELECT r.id, r.state, r.body FROM payment_requests AS r WHERE r.user_id = 4711 AND r.key = 'plans-4711';
+
+-- index: payment_disputes_provider_provider_reference_key
+SELECT d.id FROM payment_disputes AS d WHERE d.provider = 'testpay' AND d.provider_reference = 'dp_4711';
+
+-- index: payment_dispute_evidence_dispute_id_key_key
+SELECT e.kind FROM payment_dispute_evidence AS e
+WHERE e.dispute_id = '01900000-0000-7000-8000-000000004711' AND e.key = 'plans-4711';
+
+-- index: provider_events_provider_event_id_key
+SELECT e.id, e.state FROM provider_events AS e WHERE e.provider = 'testpay' AND e.event_id = 'evt_4711';
+
+-- index: ledger_accounts_currency_id_key
+SELECT FROM ledger_accounts AS a WHERE a.currency = 'XAU' FOR KEY SHARE;
+
+-- index: ledger_balance_snapshots_pkey
+SELECT s.epoch, s.xid, s.balance FROM ledger_balance_snapshots AS s
+WHERE s.account_id = (
+    SELECT a.id FROM ledger_accounts AS a WHERE a.kind = 'clearing' AND a.currency = 'USD' AND a.provider = 'testpay_1'
+)
+ORDER BY s.epoch DESC, s.xid DESC LIMIT 1;

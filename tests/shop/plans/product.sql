@@ -97,3 +97,18 @@ LIMIT 21;
 SELECT word
 FROM product_search_words
 WHERE deletions && product.word_deletions('wireles');
+
+-- index: categories_slug_key
+SELECT id, name FROM categories WHERE slug = 'category-17';
+
+-- index: categories_parent_id_name_key
+SELECT id, slug FROM categories WHERE parent_id = 17 ORDER BY name;
+
+-- index: products_sku_key
+SELECT id FROM products WHERE sku = 'SKU-17';
+
+-- index: product_images_product_id_position_key
+SELECT url FROM product_images WHERE product_id = 17 ORDER BY position;
+
+-- index: product_reviews_user_id_product_id_key
+SELECT id FROM product_reviews WHERE user_id = 17;
