@@ -183,6 +183,36 @@ def test_the_trail_is_append_only(database: Database, ops: Connection, statement
     assert refused.value.sqlstate == "SH450"
 
 
+TRAIL = {"row_changes", "seals", "seal_leaves", "retired"}
+SEALING = {"seal", "seal_lag", "seal_hash", "root_hash", "change_hash", "hash_field"}
+VERIFYING = {"verify", "verify_batch", "verify_chain", "verify_strangers", "personal_change", "hmac_sha256", "hmac_pad"}
+LETTING_GO = {"retire_month", "release_month"}
+
+
+@pytest.mark.parametrize(
+    ("role", "functions", "tables"),
+    [("app", set(), set()), ("readonly", set(), set()), ("ops", SEALING | VERIFYING | LETTING_GO, TRAIL)],
+)
+def test_a_role_has_this_of_the_trail_and_nothing_else(database: Database, role: str, functions: set[str], tables: set[str]) -> None:
+    """Asked as the role that has logged in; of partitions too."""
+    client = database.connect(role)
+    allowed = rows(
+        client,
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'audit'::regnamespace AND has_function_privilege(oid, 'EXECUTE')",
+    )
+    held = rows(
+        client,
+        "SELECT c.relname, p FROM pg_class AS c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS p"
+        " WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND has_any_column_privilege(c.oid, p)"
+        " UNION ALL"
+        " SELECT c.relname, p FROM pg_class AS c, unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER']) AS p"
+        " WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND has_table_privilege(c.oid, p)",
+    )
+
+    assert {name for (name,) in allowed} == functions
+    assert set(held) == {(table, "SELECT") for table in tables}
+
+
 def test_only_ops_reads_the_trail(database: Database, ops: Connection) -> None:
     """The app writes it without seeing it; ops reads and seals it without writing it."""
     set_offers(database)

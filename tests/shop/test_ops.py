@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -907,6 +908,37 @@ def test_two_callers_at_once_get_one_reference_for_a_person(database: Database) 
 def test_only_the_owner_reads_and_erases_persons(database: Database, role: str, query: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         database.connect(role).execute(query)
+
+
+@pytest.mark.parametrize("role", ["app", "readonly", "ops"])
+def test_a_role_calls_what_the_manual_lists_and_nothing_else(database: Database, role: str) -> None:
+    """docs/shop/ops.md has each function's roles: in a table's last column, or in brackets."""
+    page = (ROOT / "docs/shop/ops.md").read_text("utf-8")
+    told = re.findall(r"^\| `ops\.(\w+)\(.*\| ([aro ]+)(?:,[^|]*)? \|$", page, re.MULTILINE)
+    told += re.findall(r"`ops\.(\w+)\(\)` \(([aro ]+)\)", page)
+    allowed = rows(
+        database.connect(role),
+        "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'ops'::regnamespace AND has_function_privilege(oid, 'EXECUTE')",
+    )
+
+    assert {name for (name,) in allowed} == {name for name, letters in told if role[0] in letters.split()}
+
+
+LOOK = {"cluster_epochs", "personal_columns", "retention", "partition_exits"}
+
+
+@pytest.mark.parametrize(("role", "tables"), [("app", set()), ("readonly", LOOK), ("ops", LOOK | {"erasures"})])
+def test_a_role_reads_these_tables_of_ops_and_writes_none(database: Database, role: str, tables: set[str]) -> None:
+    allowed = rows(
+        database.connect(role),
+        "SELECT c.relname, p FROM pg_class AS c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS p"
+        " WHERE c.relnamespace = 'ops'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND has_any_column_privilege(c.oid, p)"
+        " UNION ALL"
+        " SELECT c.relname, p FROM pg_class AS c, unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER']) AS p"
+        " WHERE c.relnamespace = 'ops'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND has_table_privilege(c.oid, p)",
+    )
+
+    assert set(allowed) == {(table, "SELECT") for table in tables}
 
 
 def test_no_function_of_ops_is_everybodys(owner: psycopg.Connection) -> None:
