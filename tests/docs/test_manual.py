@@ -117,8 +117,14 @@ def test_the_shops_manifest_is_what_the_schema_says() -> None:
 
 
 def test_every_test_that_the_manual_names_is_there() -> None:
-    manual = (ROOT / "docs/migrate.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"tests/\w+/\w+\.py", manual))
+    pages = [ROOT / "docs/migrate.md", ROOT / "docs/scale.md", *(ROOT / "docs/shop").glob("*.md")]
+    manual = "".join(page.read_text(encoding="utf-8") for page in pages)
+    written = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    functions = set(re.findall(r"def (test_\w+)\(", "".join(written.values())))
+    files = set(re.findall(r"tests/[\w/]+\.(?:py|sql)", manual))
+    tests = set(re.findall(r"\btest_\w+", manual))
 
-    assert len(named) > 10
-    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+    assert len(files) > 20
+    assert len(tests) > 150
+    assert [name for name in sorted(files) if not (ROOT / name).is_file()] == []
+    assert tests - functions - set(written) == set()
