@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ADDRESS = {"street": "Elm 5", "city": "Springfield", "country": "US"}
 ITEMS = [{"product_id": 1, "product_name": "Lamp", "quantity": 1, "unit_price": 2000}]
 FAMILY = ["order_fulfillment", "order_items", "order_notes", "order_status_history", "orders"]
+TRAIL = ["orders.outbox_events", "audit.row_changes", "audit.seal_leaves"]
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def database(pg_service: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
     owner = database.connect("owner")
     owner.execute("UPDATE ops.retention SET keep_months = 1 WHERE table_name = 'orders.orders'")
     for table in reversed(FAMILY):
-        owner.execute(old_month(table).encode())
+        owner.execute(old_month(f"orders.{table}", "ops.id_floor").encode())
     fill = database.connect(None)
     fill.execute("SET session_replication_role = replica")
     fill.execute(
@@ -53,17 +54,39 @@ def database(pg_service: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
     return database
 
 
-def old_month(table: str) -> str:
+def old_month(table: str, bound: str = "") -> str:
     """A partition as ops.create_partitions() names it, of three months ago."""
     return f"""
         DO $$
         DECLARE v_start timestamptz := date_trunc('month', now(), 'UTC') - interval '3 months';
         BEGIN
-            EXECUTE format('CREATE TABLE orders.{table}_p%s PARTITION OF orders.{table} FOR VALUES FROM (%L) TO (%L)',
-                to_char(v_start AT TIME ZONE 'UTC', 'YYYY_MM'), ops.id_floor(v_start),
-                ops.id_floor(((v_start AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'));
+            EXECUTE format('CREATE TABLE {table}_p%s PARTITION OF {table} FOR VALUES FROM (%L) TO (%L)',
+                to_char(v_start AT TIME ZONE 'UTC', 'YYYY_MM'), {bound}(v_start),
+                {bound}(((v_start AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'));
         END $$
     """
+
+
+def add_old_trail(database: ServiceDatabase) -> None:
+    """Events and sealed row changes of three months ago, past their time."""
+    owner, fill = database.connect("owner"), database.connect(None)
+    owner.execute("UPDATE ops.retention SET keep_months = 1")
+    for table in TRAIL:
+        owner.execute(old_month(table).encode())
+    fill.execute("SET session_replication_role = replica")
+    fill.execute(
+        """
+        INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key, key_seq, xid, epoch, created_at)
+        SELECT 'order', ops.new_id(), 'order.created', '{}', 'key ' || n, n, n::text::xid8, 1,
+            date_trunc('month', now(), 'UTC') - interval '3 months' + n * interval '1 second'
+        FROM generate_series(1, 200) AS n;
+        INSERT INTO audit.row_changes (at, epoch, table_name, operation, row_key, changes)
+        SELECT date_trunc('month', now(), 'UTC') - interval '3 months' + n * interval '1 second', 1, 'orders.orders', 'DELETE', n, '{}'
+        FROM generate_series(1, 200) AS n
+        """
+    )
+    while not one(fill, "SELECT audit.seal()"):
+        time.sleep(0.1)
 
 
 def keep(database: ServiceDatabase, archive: Path | None = None) -> list[Done]:
@@ -124,6 +147,7 @@ def place(app: Connection, user: int, key: str) -> Any:
 
 def test_months_come_and_go_while_eight_write(database: ServiceDatabase) -> None:
     """Nobody fails or deadlocks, nobody waits longer than a few lock timeouts, nothing is lost; the old month is gone."""
+    add_old_trail(database)
     owner = database.connect("owner")
     last = one(owner, "SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '4 months', '\"_p\"YYYY\"_\"MM')")
     for table in FAMILY:
@@ -137,13 +161,40 @@ def test_months_come_and_go_while_eight_write(database: ServiceDatabase) -> None
     assert not during.failures
     assert {result.what for result in results if result.outcome == "made"} >= {f"orders.{table}" for table in FAMILY}
     assert [result for result in results if result.outcome == "failed"] == []
-    assert [result.what.split("_p")[0] for result in results if result.outcome == "dropped"] == [f"orders.{table}" for table in FAMILY]
+    dropped = [result.what.split("_p")[0] for result in results if result.outcome == "dropped"]
+    assert [table for table in dropped if table not in TRAIL] == [f"orders.{table}" for table in FAMILY]
+    assert sorted(table for table in dropped if table in TRAIL) == sorted(TRAIL)
     assert during.longest <= 3 * before.longest + max(partitions.LOCK_TIMEOUTS) / 1000
     kept = {row[0] for row in owner.execute("SELECT id FROM orders.orders WHERE state = 'confirmed'").fetchall()}
     assert kept == {*before.placed, *during.placed}
     assert one(owner, "SELECT count(*) FROM orders.order_items") == len(kept)
-    assert one(owner, "SELECT count(*) FROM ops.partition_exits WHERE dropped_at IS NOT NULL") == len(FAMILY)
+    assert one(owner, "SELECT count(*) FROM orders.outbox_events WHERE type = 'order.created'") == len(kept)
+    assert one(owner, "SELECT count(*) FROM audit.row_changes WHERE table_name = 'orders.orders' AND operation = 'INSERT'") == len(kept)
+    assert one(owner, "SELECT count(*) FROM ops.partition_exits WHERE dropped_at IS NOT NULL") == len(FAMILY) + len(TRAIL)
     assert plan_partitions(database.database) == partitions.Plan([], [])
+
+
+@pytest.mark.parametrize("table", TRAIL)
+def test_nobody_waits_while_a_month_of_the_trail_waits_for_a_reader(pg_service: Callable[[str], ServiceDatabase], table: str) -> None:
+    """Nothing references these, so they are detached concurrently: behind a reader's lock, which no writer then stands behind."""
+    database = pg_service("order")
+    add_old_trail(database)
+    owner, app, ops, reader = (database.connect(role) for role in ("owner", "app", "ops", None))
+    run = threading.Thread(target=keep, args=(database,))
+    with reader.transaction():
+        reader.execute(f"SELECT FROM {table}".encode())
+        run.start()
+        deadline = time.monotonic() + 60
+        while not one(owner, f"SELECT count(*) FROM pg_inherits WHERE inhparent = '{table}'::regclass AND inhdetachpending"):
+            assert time.monotonic() < deadline, "it was never half detached"
+        for client in (app, ops):
+            client.execute("SET lock_timeout = '50ms'")
+        for user in range(8):
+            place(app, user, "key")
+            ops.execute("SELECT audit.seal()")
+        assert run.is_alive()
+    run.join(60)
+    assert plan_partitions(database.database).leaving == []
 
 
 def test_writers_who_take_the_child_first_do_not_keep_a_month_from_going(database: ServiceDatabase) -> None:
