@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from dbkit.lint.gather import gather
+from dbkit.lint.rules import rules
 from dbkit.project.manifest import Project, find_project
 from dbkit.source.files import load_migrations
 from dbkit.source.repeatables import load_routines
@@ -89,6 +92,23 @@ def test_every_error_code_of_the_shop_is_tested() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_a_page(service: str) -> None:
     assert (ROOT / "docs/shop" / f"{service}.md").read_text().startswith("# ")
+
+
+def test_each_cost_of_spreading_rows_is_explained_and_there_in_the_shop() -> None:
+    page = (ROOT / "docs/scale.md").read_text()
+    costs = {name: rule for name, rule in rules().items() if rule.rule_set == "citus"}
+    pieces = [piece for piece in gather(find_project(ROOT)).pieces if piece.kind in {"migration", "repeatable"}]
+    found = set()
+    for service in ("order", "payment", "inventory"):
+        scripts = [piece.sql for piece in pieces if piece.service == service]
+        for name, rule in costs.items():
+            if rule.script:
+                found |= {name for _ in chain.from_iterable(map(rule.script, scripts))}
+            if rule.service:
+                found |= {name for _ in rule.service(scripts)}
+
+    assert set(re.findall(r"^\| `(citus_\w+)` \|", page, re.MULTILINE)) == costs.keys()
+    assert found == costs.keys()
 
 
 def test_every_decision_is_listed() -> None:
