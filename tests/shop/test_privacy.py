@@ -250,6 +250,30 @@ def test_a_persons_rows_are_locked_by_key(pg_service: Callable[[str], ServiceDat
         writer.execute(f"{lock} NOWAIT", [last])
 
 
+def test_two_persons_who_know_the_same_things_are_erased_at_once(pg_service: Callable[[str], ServiceDatabase]) -> None:
+    """What a row's going changes elsewhere, as the ratings of products do, is in no order of two persons' rows."""
+    database = pg_service("product")
+    owner, other, observer = database.connect("owner"), database.connect("owner"), database.connect(None)
+    owner.execute("INSERT INTO product.categories (path, slug, name) VALUES ('{}', 'lamps', 'Lamps')")
+    owner.execute("INSERT INTO product.products (category_id, sku, name) SELECT 1, 'LAMP-' || n, 'Lamp' FROM generate_series(1, 3) AS n")
+    for user, products in ((1, (1, 3, 2)), (2, (2, 3, 1))):
+        for product in products:
+            owner.execute("SELECT product.submit_review(%s, %s, 5::smallint, 'Good', 'I like this lamp.', NULL)", [user, product])
+    owner.execute("SELECT product.approve_review(id, version) FROM product.product_reviews")
+    erase = "SELECT ops.erase_personal_data(%s)"
+    with ThreadPoolExecutor(2) as pool:
+        with observer.transaction():
+            observer.execute("SELECT FROM product.product_listings WHERE product_id = 3 FOR UPDATE")
+            erasings = []
+            for person, connection in (("1", owner), ("2", other)):
+                erasings.append(pool.submit(connection.execute, erase, [person]))
+                while not rows(observer, "SELECT cardinality(pg_blocking_pids(%s)) > 0", connection.info.backend_pid)[0][0]:
+                    assert not erasings[-1].done()
+        for erased in erasings:
+            erased.result(30)
+    assert rows(owner, "SELECT count(*) FROM product.product_reviews") == [(0,)]
+
+
 def test_what_was_asked_for_an_erased_person_is_answered_all_the_same(pg_service: Callable[[str], ServiceDatabase]) -> None:
     """The provider echoes the user it was sent: the money counts, and nobody learns of the person anew."""
     database = pg_service("payment")
