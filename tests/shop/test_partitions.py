@@ -290,6 +290,48 @@ def test_a_month_of_the_outbox_stays_while_a_delivery_points_into_it(database: S
     assert [result.outcome for result in keep(database)] == ["dropped"]
 
 
+def test_a_month_that_a_consumer_comes_to_while_it_leaves_is_dropped_by_no_later_run(
+    database: ServiceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Back-filled between the release and the detach: attached again, as the hint says, the consumer gets the event."""
+    owner, ops, app = (database.connect(role) for role in ("owner", "ops", "app"))
+    owner.execute("DELETE FROM ops.retention WHERE table_name <> 'orders.outbox_events'")
+    start, end = one(owner, "SELECT ARRAY[m, m + interval '1 month'] FROM date_trunc('month', now() - interval '5 months', 'UTC') AS m")
+    owner.execute(f"CREATE TABLE orders.outbox_old PARTITION OF orders.outbox_events FOR VALUES FROM ('{start}') TO ('{end}')".encode())
+    superuser = database.connect(None)
+    superuser.execute("SET session_replication_role = replica")
+    superuser.execute(
+        "INSERT INTO orders.outbox_events (aggregatetype, aggregateid, type, payload, partition_key, key_seq, epoch, xid, created_at)"
+        " VALUES ('thing', '1', 'thing.moved', '{}', 'k', 1, 1, '1', %s)",
+        [start],
+    )
+    detach = partitions._detach
+
+    def come_late(*arguments: Any) -> None:
+        ops.execute("SELECT orders.register_outbox_consumer('late')")
+        detach(*arguments)
+
+    monkeypatch.setattr(partitions, "_detach", come_late)
+    for _ in range(2):
+        (failed,) = keep(database)
+        assert failed.outcome == "failed"
+        assert "ATTACH PARTITION" in failed.note
+
+    claim = "SELECT type, lease_token, event_id FROM orders.claim_outbox_events('late', 'w')"
+    app.add_notice_handler(lambda notice: warnings.append(str(notice.sqlstate)))
+    warnings = list[str]()
+    assert app.execute(claim.encode()).fetchall() == []
+    assert warnings == ["01000"]
+    assert one(owner, "SELECT errors -> -1 ->> 'code' FROM orders.outbox_deliveries") == "event_missing"
+
+    owner.execute(f"ALTER TABLE orders.outbox_events ATTACH PARTITION orders.outbox_old FOR VALUES FROM ('{start}') TO ('{end}')".encode())
+    owner.execute("UPDATE orders.outbox_deliveries SET run_at = now()")
+    ((kind, token, event),) = app.execute(claim.encode()).fetchall()
+    assert kind == "thing.moved"
+    app.execute("SELECT orders.complete_outbox_events('late', %s, %s)", [token, [event]])
+    assert [result.outcome for result in keep(database)] == ["dropped"]
+
+
 def test_a_month_of_the_trail_goes_once_it_is_sealed_and_retired(pg_service: Callable[[str], ServiceDatabase]) -> None:
     """What remains of the chain verifies."""
     database = pg_service("product")

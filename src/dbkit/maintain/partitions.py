@@ -90,7 +90,7 @@ def keep_partitions(database: Database, done: Callable[[Done], None], archive: P
             try:
                 _take_off(connection, leaving, archive)
             except DbkitError as exc:
-                told(Done("failed", leaving.partition, exc.message))
+                told(Done("failed", leaving.partition, f"{exc.message}\n  hint: {exc.hint}" if exc.hint else exc.message))
             else:
                 told(Done("dropped", leaving.partition))
     return results
