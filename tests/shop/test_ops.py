@@ -286,8 +286,13 @@ def test_months_ahead_are_counted_to_the_first_gap(owner: psycopg.Connection) ->
     owner.execute("SELECT ops.create_partitions('product.visits')")
     ahead = "SELECT months_ahead FROM ops.partitions_ahead() WHERE table_name = 'product.visits'::regclass"
     assert value(owner, ahead) == 4
+    owner.execute("CREATE TABLE product.open (at timestamptz) PARTITION BY RANGE (at)")
+    owner.execute("CREATE TABLE product.open_1 PARTITION OF product.open FOR VALUES FROM (MINVALUE) TO (MAXVALUE)")
+    assert value(owner, ahead.replace("visits", "open")) == 120
     owner.execute(f"DROP TABLE product.visits{month(3)}")
     assert value(owner, ahead) == 2
+    owner.execute(f"DROP TABLE product.visits{month(0)}")
+    assert value(owner, ahead) == 0
 
 
 def test_every_table_of_ours_is_provided_and_no_other(owner: psycopg.Connection) -> None:
@@ -545,6 +550,23 @@ def test_sequences_that_are_hidden_are_unknown(database: Database) -> None:
             "product.x",
             "warning",
             id="two partitions ahead",
+        ),
+        pytest.param(
+            "CREATE TABLE product.x (id uuid) PARTITION BY RANGE (id); SELECT ops.create_partitions('product.x');"
+            "DO $$ BEGIN EXECUTE format('DROP TABLE product.x_p%s', to_char(now() AT TIME ZONE 'UTC' + '1 month', 'YYYY_MM')); END $$",
+            "partitions_ahead",
+            "product.x",
+            "critical",
+            id="a hole in what is ahead",
+        ),
+        pytest.param(
+            "CREATE TABLE product.x (at date) PARTITION BY RANGE (at); CREATE TABLE product.x_1 PARTITION OF product.x"
+            " FOR VALUES FROM (MINVALUE) TO ('2000-01-01'); CREATE TABLE product.x_2 PARTITION OF product.x"
+            " FOR VALUES FROM ('2050-01-01') TO (MAXVALUE)",
+            "partitions_ahead",
+            "product.x",
+            "critical",
+            id="a hole where now is",
         ),
         pytest.param(
             "CREATE TABLE product.x (at date) PARTITION BY RANGE (at)",
