@@ -43,6 +43,24 @@ def test_a_slot_that_is_given_back_goes_to_whoever_waits(db: Database, owner: Co
     assert value(app, "SELECT count(*) FROM orders.orders WHERE state = 'pending'") == 5
 
 
+def test_one_request_sent_twice_deadlocks_over_no_overdue_order(db: Database, owner: Connection) -> None:
+    """The first holds the key and waits for the slot that the second would give back: an order of the user that ran out meanwhile."""
+    first, second, observer = db.connect(), db.connect(), db.connect("owner")
+    placed = [place(first, 7, str(n)) for n in range(4)]
+    with ThreadPoolExecutor() as pool:
+        with owner.transaction():
+            owner.execute("LOCK TABLE orders.order_numbers IN SHARE MODE")
+            one = pool.submit(place, first, 7, "same")
+            wait_until_blocked(observer, first.info.backend_pid)
+            observer.execute("UPDATE orders.orders SET expires_at = statement_timestamp() WHERE id = %s", [placed[1]["order_id"]])
+            other = pool.submit(place, second, 7, "same")
+            wait_until_blocked(observer, second.info.backend_pid)
+        answers = [one.result(), other.result()]
+
+    assert [answer["outcome"] for answer in answers] == ["created", "replayed"]
+    assert answers[0]["order_id"] == answers[1]["order_id"]
+
+
 def insert_by_hand(owner: Connection, user: int) -> None:
     """Write an order and its line without create_order()."""
     with owner.transaction():
