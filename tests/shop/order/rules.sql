@@ -191,6 +191,41 @@ VALUES (
     'a@example.com'
 );
 
+-- test: an order isn't given to another user, whose slots it would not take
+-- raises: SH021
+SELECT orders.create_order(
+    901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',
+    'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
+);
+UPDATE orders.orders SET user_id = 902 WHERE user_id = 901;
+
+-- test: an order gets no more time
+-- raises: SH021
+SELECT orders.create_order(
+    901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',
+    'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
+);
+UPDATE orders.orders SET expires_at = expires_at + interval '1 second' WHERE user_id = 901;
+
+-- test: an order keeps its number
+-- raises: SH021
+SELECT orders.create_order(
+    901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',
+    'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
+);
+UPDATE orders.orders SET order_number = '0000000000' WHERE user_id = 901;
+
+-- test: an order may have less time, and a pseudonym for its user
+SELECT orders.create_order(
+    901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',
+    'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'
+);
+UPDATE orders.orders SET expires_at = now(), user_id = -5 WHERE user_id = 901;
+SELECT o.expires_at
+FROM (VALUES (-5)) AS u (id)
+LEFT JOIN orders.orders AS o ON o.user_id = u.id
+WHERE o.expires_at IS DISTINCT FROM now();
+
 -- test: the exponent of a currency in use is fixed
 -- raises: SH019
 SELECT orders.create_order(
