@@ -247,6 +247,21 @@ def test_two_transactions_cannot_leave_images_without_a_primary(pg_service: Fact
     assert refused.value.sqlstate == "SH301"
 
 
+def test_a_snapshot_that_is_old_leaves_no_images_without_a_primary(pg_service: Factory) -> None:
+    """Neither sees what the other does: the second to commit is a serialisation failure."""
+    database = pg_service("product")
+    fill(database.connect("owner"))
+    first, second = database.connect(), database.connect()
+    for connection in (first, second):
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SELECT count(*) FROM product.product_images")
+    first.execute("DELETE FROM product.product_images WHERE product_id = 1")
+    second.execute("INSERT INTO product.product_images (product_id, position, url) VALUES (1, 2, '/x.jpg')")
+    first.execute("COMMIT")
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        second.execute("COMMIT")
+
+
 def test_approvals_at_once_are_all_counted(pg_service: Factory) -> None:
     """The counters of a product lose no review, whoever approves in parallel."""
     database = pg_service("product")
@@ -324,14 +339,27 @@ def test_a_cursor_that_was_changed_is_refused(pg_service: Factory, sort: str) ->
     app = database.connect()
     arguments: dict[str, Any] = {"query": "lamp", "currency": "USD", "sort": sort, "limit": 3}
     cursor = search(app, **arguments)["next_cursor"]
-    wrong = [(0, 2), (1, "x"), (2, "x"), (3, None), (3, "x"), (3, [1]), (3, {"a": 1}), (3, "9" * 30), (4, "x"), (4, None), (4, 1.5)]
+    wrong = [
+        (0, 2),
+        (1, "x"),
+        (2, "x"),
+        (3, None),
+        (3, "x"),
+        (3, [1]),
+        (3, {"a": 1}),
+        (3, "9" * 30),
+        (3, "2020-01-01 00:00:00+99"),
+        (4, "x"),
+        (4, None),
+        (4, 1.5),
+    ]
 
     assert len(search(app, cursor=changed(cursor, 4, 50), **arguments)["items"]) == 3
     for place, value in wrong:
         with pytest.raises(psycopg.Error) as refusal:
             search(app, cursor=changed(cursor, place, value), **arguments)
         assert (refusal.value.sqlstate, refusal.value.diag.constraint_name) == ("SH313", "search_cursor"), (place, value)
-    for text in ("", "a", "ab", "abc", "\u00e9", "W10", "e30", "bnVsbA", cursor[:-3]):
+    for text in ("", "a", "ab", "abc", "\u00e9", "W10", "e30", "bnVsbA", cursor[:-3], base64.b64encode(b"[" * 60_000).decode()):
         with pytest.raises(psycopg.Error) as refusal:
             search(app, cursor=text, **arguments)
         assert refusal.value.sqlstate == "SH313", text
