@@ -56,10 +56,11 @@ def shop(dbkit_cluster: Cluster) -> Iterator[Connection]:
     owner.execute(
         """
         CREATE OR REPLACE FUNCTION product.rules(
-            OUT maximum_page_size integer, OUT maximum_count integer, OUT search_window integer,
-            OUT minimum_candidates integer, OUT low_stock_threshold integer, OUT newest_reviews integer
+            OUT maximum_page_size integer, OUT maximum_query_length integer, OUT maximum_count integer,
+            OUT search_window integer, OUT minimum_candidates integer, OUT low_stock_threshold integer,
+            OUT newest_reviews integer
         )
-        RETURNS record LANGUAGE sql IMMUTABLE AS 'SELECT 10, 30, 25, 5, 10, 5'
+        RETURNS record LANGUAGE sql IMMUTABLE AS 'SELECT 10, 200, 30, 25, 5, 10, 5'
         """
     )
     with owner.transaction():

@@ -19,6 +19,30 @@ SELECT q
 FROM unnest(ARRAY['"', ':*&!', 'the', '-', E'\\', '   ', 'or or', '<->', '🎧']) AS q
 WHERE jsonb_typeof(product.search_products(q) -> 'items') <> 'array';
 
+-- test: a text of any length is a search, and its end is not read
+-- as: app
+SELECT left(q.typed, 20)
+FROM (
+    VALUES
+    (repeat('lamp ', 200000)),
+    (repeat('q', 1000000)),
+    ((SELECT string_agg('w' || n, ' ') FROM generate_series(1, 100000) AS n))
+) AS q (typed)
+WHERE jsonb_typeof(product.search_products(q.typed) -> 'items') <> 'array';
+SELECT 'read'
+WHERE
+product.search_products('keyboard' || repeat(' ', 200) || 'xyzzyx') -> 'items'
+IS DISTINCT FROM product.search_products('keyboard') -> 'items';
+
+-- test: a word that is too long for any word of a product has no deletions
+SELECT w.size
+FROM (VALUES (3, 1), (4, 5), (40, 41), (41, 1), (100000, 1)) AS w (size, deletions)
+WHERE
+(
+    SELECT cardinality(product.word_deletions(left(string_agg(chr(97 + n % 26), ''), w.size)))
+    FROM generate_series(1, w.size) AS n
+) <> w.deletions;
+
 -- test: a category means all below it
 -- as: app
 SELECT ids
