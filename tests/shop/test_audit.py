@@ -270,6 +270,35 @@ def test_a_row_added_to_the_past_is_found(database: Database, ops: Connection, f
     assert findings(ops) == [(None, "row_added", 10)]
 
 
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_row_added_under_the_id_of_another_is_found(database: Database, ops: Connection, forger: Connection, seconds: int) -> None:
+    """A batch has the id, and the row is in the range of another's transactions; found in its own second alone, too."""
+    set_offers(database)
+    seal(ops, 3)
+    forger.execute(
+        """
+        INSERT INTO audit.row_changes (at, epoch, xid, id, who, table_name, operation, row_key, changes) OVERRIDING SYSTEM VALUE
+        SELECT a.at - make_interval(secs => %s), b.epoch, b.xid, a.id, 'victim', a.table_name, a.operation, a.row_key, a.changes
+        FROM audit.row_changes AS a, audit.row_changes AS b
+        WHERE a.id = 1 AND b.id = 5
+        """,
+        [seconds],
+    )
+    assert findings(ops) == [(None, "row_added", 1)]
+    forged = "SELECT at, at + interval '1 microsecond' FROM audit.row_changes WHERE who = 'victim'"
+    ((start, end),) = rows(forger, forged)
+    assert [row[1:3] for row in rows(ops, "SELECT * FROM audit.verify(%s, %s)", start, end)] == [("row_added", 1)]
+
+
+def test_no_bound_is_no_bound(database: Database, ops: Connection, forger: Connection) -> None:
+    """A NULL looks at everything."""
+    set_offers(database)
+    seal(ops)
+    forger.execute("DELETE FROM audit.row_changes WHERE id = 5")
+    for bounds in ("NULL, NULL", "NULL, 'infinity'", "'-infinity', NULL"):
+        assert [row[1:3] for row in rows(ops, f"SELECT * FROM audit.verify({bounds})")] == [("row_removed", 5)]
+
+
 def test_a_rewritten_chain_is_found(database: Database, ops: Connection, forger: Connection) -> None:
     """Leaves hash to their root, seals to their hash, and to the one before."""
     set_offers(database)
