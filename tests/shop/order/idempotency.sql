@@ -77,5 +77,5 @@ SELECT orders.claim_idempotency_key(1, 'create_order', 'k', sha256(convert_to(
 SELECT orders.create_order(1, 'k', 'USD', '[]', 'A', '{}', 'GB', 'a@example.com');
 
 -- test: a key is 1 to 255 characters long
--- raises: 23514
+-- raises: SH481
 SELECT orders.create_order(1, '', 'USD', '[]', 'A', '{}', 'GB', 'a@example.com');

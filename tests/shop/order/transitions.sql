@@ -193,7 +193,7 @@ UPDATE orders.order_status_history SET reason = 'forged';
 TRUNCATE orders.order_status_history;
 
 -- test: a reason is a code, never a sentence
--- raises: 23514
+-- raises: SH481
 SELECT orders.create_order(
     901, 'k', 'USD', '[{"product_id": 1, "product_name": "A", "quantity": 1, "unit_price": 5000}]',
     'Ada', '{"line_1": "1 Road"}', 'GB', 'ada@example.com'

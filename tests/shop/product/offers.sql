@@ -33,7 +33,7 @@ SELECT product.set_offer(1, 'XXX', 17900, 40, TRUE, 1);
 
 -- test: a negative price is refused
 -- as: app
--- raises: 23514
+-- raises: SH481
 SELECT product.set_offer(1, 'USD', -1, 40, TRUE, 1);
 
 -- test: the app does not write offers past the function

@@ -71,7 +71,7 @@ SELECT product.approve_review(987654, 1);
 
 -- test: six stars are refused
 -- as: app
--- raises: 23514
+-- raises: SH481
 SELECT product.submit_review(908, 40, 6::smallint, 'Great', 'Great.');
 
 -- test: a product that is not there is not reviewed
