@@ -44,11 +44,11 @@ def command(call: Invocation, service: str, role: str, arguments: tuple[str, ...
         raise ConfigurationError(f"{service!r} lives on Redis", hint=f"dbkit redis-cli {service}")
     with call.reach_one(service) as place:
         assert isinstance(place, Database)  # noqa: S101 its engine was asked above
-        done = subprocess.run([_program(place), *arguments], env=_environment(place, role), check=False)
+        done = subprocess.run([_program(place, role), *arguments], env=_environment(place, role), check=False)
     raise click.exceptions.Exit(done.returncode)
 
 
-def _program(place: Database) -> Path:
+def _program(place: Database, role: str) -> Path:
     """Return the oldest psql that knows all that the server has; where all are older the newest, which says so itself."""
     from dbkit.postgres.programs import installed
 
@@ -59,7 +59,7 @@ def _program(place: Database) -> Path:
     there = dict(reversed(list(installed("psql"))))
     if not there:
         raise DbkitError("there is no psql on this machine", hint="install PostgreSQL's client programs")
-    with place.connect("psql") as connection:
+    with place.connect("psql", role) as connection:
         wanted = connection.info.server_version // 10000
     return there[min((major for major in there if major >= wanted), default=max(there))]
 
