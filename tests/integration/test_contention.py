@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbkit.errors import DbkitError
-from dbkit.postgres.lock import CLUSTER
-from dbkit.postgres.roles import alone_with_roles
 from scratch import Scratch, until
 
 if TYPE_CHECKING:
@@ -197,18 +195,3 @@ def test_the_lock_on_roles_outlives_an_idle_in_transaction_timeout(busy: Scratch
             connection.execute("ALTER ROLE scratch_main_migrator RESET ALL")
 
     assert busy.states()["0002_b"] == "applied"
-
-
-def test_a_rollback_of_roles_waits_for_whoever_changes_roles(busy: Scratch) -> None:
-    assert busy.pool
-    busy.migration("0002_b", "-- allow: roles\nSELECT 1;", "ALTER ROLE CURRENT_USER RESET work_mem;")
-    busy.migrate()
-    thread = threading.Thread(target=lambda: busy.rollback(steps=1))
-    with alone_with_roles(busy.pool.server.conninfo("postgres")):
-        thread.start()
-        waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s"
-        until(lambda: busy.column(waits, CLUSTER))
-        assert busy.states()["0002_b"] == "applied"
-    thread.join(30)
-
-    assert busy.states()["0002_b"] == "pending"

@@ -104,11 +104,8 @@ SELECT a.id, 1, n::text::xid8, n, n
 FROM payment.ledger_accounts AS a, generate_series(1, 5000) AS n
 WHERE a.kind = 'clearing';
 
-INSERT INTO payment.payment_dispute_evidence OVERRIDING SYSTEM VALUE
-SELECT e.* FROM generate_series(1, 100000) AS n, jsonb_populate_record(
-    NULL::payment.payment_dispute_evidence,
-    jsonb_build_object(
-        'id', n, 'dispute_id', pg_temp.id(n), 'key', 'plans-' || n, 'kind', 'receipt', 'is_last', FALSE,
-        'document_uri', 's3://plans/' || n, 'document_sha256', sha256('1'), 'created_at', now()
-    )
-) AS e;
+INSERT INTO payment.payment_dispute_evidence
+(id, dispute_id, key, kind, is_last, document_uri, document_sha256)
+OVERRIDING SYSTEM VALUE
+SELECT n, pg_temp.id(n), 'plans-' || n, 'receipt', FALSE, 's3://plans/' || n, sha256('1')
+FROM generate_series(1, 100000) AS n;
