@@ -276,7 +276,7 @@ def test_a_pass_never_goes_back_to_a_lower_bucket(stock: Stock) -> None:
             try:
                 with stock.owner.transaction(force_rollback=True):
                     stock.owner.execute(
-                        "SELECT inventory.take_at_once(order_id, ARRAY[1], ARRAY[1], TRUE) FROM inventory.inventory_reservations"
+                        "SELECT inventory.take_at_once(order_id, ARRAY[1], ARRAY[1], FALSE) FROM inventory.inventory_reservations"
                     )
                     outcomes.append("taken")
             except psycopg.errors.DatabaseError as error:

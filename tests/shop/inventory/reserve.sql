@@ -671,7 +671,7 @@ SELECT r.* FROM inventory.reserve_inventory('00000000-0000-7000-8000-00000090000
     FROM generate_series(900101, 900150) AS n
 )) AS r WHERE NOT r.is_reserved;
 
--- test: the internal refusal of the passes that don't wait has a code of its own
+-- test: the internal refusal of the first passes has a code of its own
 -- raises: SH200
 INSERT INTO inventory.inventory_categories (code, name, low_stock_threshold)
 VALUES ('tested', 'Tested', 3);
@@ -684,5 +684,5 @@ SELECT total FROM inventory.receive_stock(900002, ops.new_id(), 10);
 INSERT INTO inventory.inventory_reservations (order_id, user_id, request, expires_at)
 VALUES ('00000000-0000-7000-8000-000000900001', 900001, '[]', now());
 SELECT inventory.take_at_once(
-    '00000000-0000-7000-8000-000000900001', ARRAY[900001], ARRAY[11], TRUE
+    '00000000-0000-7000-8000-000000900001', ARRAY[900001], ARRAY[11], FALSE
 );
