@@ -203,7 +203,7 @@ def _show(call: Invocation, place: Database | Store, to: str | None, *, overwrit
 
     with place.connect("plan") as connection:
         plan = make_plan(place, connection, to=to, overwrite=overwrite)
-        obstacles = Obstacles(connection, place.service, place.target.schema, deployed(plan.state, "after"))
+        obstacles = Obstacles(connection, place.target, deployed(plan.state, "after"))
         in_the_way = [obstacles.named(planned.statements) for planned in plan.migrations]
     pending = show_plan(call.output, place.name, plan, in_the_way, overwrite=overwrite)
     if not pending:

@@ -43,7 +43,7 @@ def begin(work: Engine, plan: Plan, *, orphans: bool, overwrite: bool) -> Execut
         accepted = refuse_conflicts(work.session, seen.of(pending), suited)
     ids = {routine.id for routine in suited}
     after = [name for name in deployed(plan.state, "after") if name in ids]
-    obstacles = Obstacles(work.watcher, service, work.database.target.schema, after, suited, overwrite=overwrite)
+    obstacles = Obstacles(work.watcher, work.database.target, after, suited, overwrite=overwrite)
     return Execution(work, suited, seen.changed, accepted, obstacles, has_records=noted.has_records)
 
 

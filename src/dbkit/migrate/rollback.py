@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from dbkit.postgres.connect import Database, authority, open_watcher, refuse_rea
 from dbkit.postgres.roles import alone_with_roles
 from dbkit.postgres.session import refuse_pooled
 from dbkit.routines.definitions import Touched, record, take_note, touched
-from dbkit.routines.obstacles import Obstacles
+from dbkit.routines.obstacles import Obstacles, takes_away
 from dbkit.routines.plan import deployed
 from dbkit.routines.revive import Revival
 from dbkit.routines.shared import shared
@@ -179,8 +179,8 @@ class Reversal:
         """Run the stored text, the routines' way back and the marks."""
         work = self.work
         try:
-            parsed = statements.parse_known(statements.strip_restrict(self.undo.text or ""))
-            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, self._statements(parsed))) else nullcontext():
+            parsed = self._parsed()
+            with alone_with_roles(work.database.conninfo()) if any(map(changes_roles, parsed)) else nullcontext():
                 seconds = self._in_transaction(parsed) if self.undo.is_transactional else self._step_by_step(parsed)
         except DbkitError as exc:
             if record_end(work, self.undo.id, "failed", exc, "down"):
@@ -195,9 +195,12 @@ class Reversal:
             ) from exc
         work.tell("rolled back", self.undo.id, seconds=seconds or 0.0)
 
-    def _statements(self, parsed: list[statements.Statement]) -> Iterable[statements.Statement]:
-        """Return the statements of the text, or read them from the file of a large one."""
-        return statements.in_blocks(self.undo.large.blocks()) if self.undo.large else parsed
+    def _parsed(self) -> list[statements.Statement]:
+        """Return the statements of the text; of a large one, whose file is read once for them, those that a rollback asks for."""
+        if self.undo.large:
+            found = statements.in_blocks(self.undo.large.blocks())
+            return [statement for statement in found if takes_away(statement) or changes_roles(statement)]
+        return statements.parse_known(statements.strip_restrict(self.undo.text or ""))
 
     def _in_transaction(self, parsed: list[statements.Statement] | None) -> float | None:
         """Run the text and the marks in one transaction; None where the text has been run, for the marks alone."""
@@ -206,12 +209,12 @@ class Reversal:
         revival = self._revival(state)
         if revival:
             revival.refuse_changed(seen, self.undo.id)
-        obstacles = Obstacles(watcher, service, self.work.database.target.schema, deployed(state, "after"))
+        obstacles = Obstacles(watcher, self.work.database.target, deployed(state, "after"))
         way = Way()
 
         def before() -> None:
             if parsed is not None:
-                way.gone[:] = obstacles.clear(self.work.connection, self._statements(parsed), f"the rollback of {self.undo.id}")
+                way.gone[:] = obstacles.clear(self.work.connection, parsed, f"the rollback of {self.undo.id}")
 
         return self.work.persist(
             f"rollback of {self.undo.id}",
@@ -229,8 +232,7 @@ class Reversal:
 
     def _step_by_step(self, parsed: list[statements.Statement]) -> float:
         watcher, service = self.work.watcher, self.work.database.service
-        after = deployed(journal.state(watcher, service), "after")
-        obstacles = Obstacles(watcher, service, self.work.database.target.schema, after)
+        obstacles = Obstacles(watcher, self.work.database.target, deployed(journal.state(watcher, service), "after"))
         seen = touched(watcher, service)
         what = f"the rollback of {self.undo.id}"
         seconds, _ = Steps(

@@ -15,6 +15,7 @@ from dbkit.source.statements import Statement
 if TYPE_CHECKING:
     import psycopg
 
+    from dbkit.project.target import Target
     from dbkit.routines.made import Key
     from dbkit.source.repeatables import Routine
 
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
 class Obstacles:
     """What a run may drop where it stands in the way: `after` are the routines of the after phase that can be made again.
 
-    A name without a schema is looked for in the service's `schema` and on the session's search_path. `files` are the routines'
+    A name without a schema is looked for in the schema of the `target` and on the session's search_path. `files` are the routines'
     files, for a conflict's three sides; `overwrite` is what a person said of changes by hand.
     """
 
     watcher: Connection
-    service: str
-    schema: str
+    target: Target
     after: Collection[str]
     files: Sequence[Routine] = ()
     overwrite: bool = False
@@ -62,15 +62,15 @@ class Obstacles:
             functions.update(dropped_functions(statement))
         if not (ended or reshaped or functions):
             return []
-        names = {"schema": self.schema, "ended": sorted(ended), "reshaped": sorted(reshaped), "functions": sorted(functions)}
+        names = {"schema": self.target.schema, "ended": sorted(ended), "reshaped": sorted(reshaped), "functions": sorted(functions)}
         bound = connection.execute(sql("dependents").encode(), names).fetchall()
         if not bound:
             return []
-        ours = {key: routine for key, routine in known(self.watcher, self.service).routines.items() if routine in self.after}
+        ours = {key: routine for key, routine in known(self.watcher, self.target.service).routines.items() if routine in self.after}
         return [((classid, objid), thing, ours[classid, objid]) for classid, objid, thing in bound if (classid, objid) in ours]
 
     def _refuse_changed(self, in_the_way: Collection[Key], what: str) -> None:
-        seen = touched(self.watcher, self.service)
+        seen = touched(self.watcher, self.target.service)
         lost = [item for item in (*seen.changed, *seen.adopted) if item.live and item.live.key in in_the_way]
         if lost:
             raise conflict(lost, self.files, doing=f"in the way of {what}, and ", hint=LOST)
