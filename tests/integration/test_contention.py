@@ -38,6 +38,21 @@ def in_background(scratch: Scratch, events: list[Event]) -> threading.Thread:
     return thread
 
 
+def failing_in_background(scratch: Scratch, events: list[Event]) -> tuple[threading.Thread, list[DbkitError]]:
+    """Start a run that is to fail; its error stands in the list when the thread has ended."""
+    caught: list[DbkitError] = []
+
+    def run() -> None:
+        try:
+            scratch.migrate(events=events)
+        except DbkitError as exc:
+            caught.append(exc)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, caught
+
+
 def test_a_lock_that_comes_late_is_tried_for_again(busy: Scratch) -> None:
     policy(busy, lock_timeout="100ms")
     events: list[Event] = []
@@ -123,16 +138,7 @@ def test_with_readers_queued_behind_it_a_migration_cancels_itself_at_once_and_la
 def test_a_rewrite_that_is_cancelled_for_its_victims_again_and_again_stops_and_says_so(busy: Scratch) -> None:
     policy(busy, retries=0, max_victims=0)
     busy.migration("0002_b", "LOCK TABLE main.a;\nSELECT pg_sleep(30);")
-    caught: list[DbkitError] = []
-
-    def run() -> None:
-        try:
-            busy.migrate()
-        except DbkitError as exc:
-            caught.append(exc)
-
-    thread = threading.Thread(target=run)
-    thread.start()
+    thread, caught = failing_in_background(busy, [])
     until(lambda: busy.column(HELD))
     busy.value("SELECT count(*) FROM main.a")
     thread.join(30)
@@ -160,19 +166,10 @@ def test_the_guard_over_victims_outlives_an_idle_session_timeout(busy: Scratch) 
     busy.migration("0002_b", "LOCK TABLE main.a;\nSELECT pg_sleep(20);")
     busy.value("ALTER ROLE scratch_main_migrator SET idle_session_timeout = '100ms'")
     events: list[Event] = []
-    caught: list[DbkitError] = []
-
-    def run() -> None:
-        try:
-            busy.migrate(events=events)
-        except DbkitError as exc:
-            caught.append(exc)
-
-    thread = threading.Thread(target=run)
     try:
         with busy.connect() as other:
             other.execute("BEGIN; LOCK TABLE main.a IN ACCESS SHARE MODE")
-            thread.start()
+            thread, caught = failing_in_background(busy, events)
             until(lambda: [event for event in events if event.kind == "retrying"])
             other.execute("COMMIT")
         until(lambda: busy.column(HELD))

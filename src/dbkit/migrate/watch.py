@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 PERIOD = 0.1
-CANCEL = """
-    SELECT pg_cancel_backend(pid)
-    FROM pg_stat_activity
-    WHERE pid = %(pid)s AND (%(xid)s::xid8 IS NULL OR backend_xid = %(xid)s::xid8::xid)
-"""
 
 
 def _nobody() -> None:
@@ -88,7 +83,7 @@ class Watch:
 
     def _look(self, connection: Connection, pid: int, xid: str | None) -> None:
         if self.halt.is_set():
-            connection.execute(CANCEL, {"pid": pid, "xid": xid})
+            connection.execute(sql("cancel").encode(), {"pid": pid, "xid": xid})
             return  # and again, until the statement has ended
         row = connection.execute(sql("in_the_queue").encode(), {"pid": pid}).fetchone()
         assert row is not None  # noqa: S101 a SELECT without FROM returns a row
@@ -99,7 +94,7 @@ class Watch:
         self._victim_seconds += victims * PERIOD
         if victims > self.max_victims or self._victim_seconds > max(self.max_victims, 1):
             self.cancelled = f"{victims} session{'' if victims == 1 else 's'} waited behind it"
-            connection.execute(CANCEL, {"pid": pid, "xid": xid})
+            connection.execute(sql("cancel").encode(), {"pid": pid, "xid": xid})
             self._backend = _nobody
 
 
